@@ -1,0 +1,3 @@
+"""libcgroups"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,3 @@
+"""libcontainer"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,3 @@
+"""liboci_cli"""
+
+__version__ = "0.1.0"

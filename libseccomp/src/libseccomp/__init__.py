@@ -1,0 +1,3 @@
+"""libseccomp"""
+
+__version__ = "0.1.0"
