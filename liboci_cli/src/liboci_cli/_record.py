@@ -77,9 +77,7 @@ class _AttrsFields:
             )
             for name, key, _, default in cls._fields
         }
-        cls.__attrs_attrs__ = found = attrs.fields(
-            attrs.make_class(cls.__name__, own, frozen=True)
-        )
+        cls.__attrs_attrs__ = found = attrs.fields(attrs.make_class(cls.__name__, own, frozen=True))
         return found
 
 
