@@ -1,0 +1,172 @@
+"""What a command line says, as records; `parse` is the way from the one to the other.
+
+    invocation = parse(sys.argv[1:])
+    invocation.globals.root, invocation.command, invocation.args.id
+
+The fields of a record are the options and arguments of its command in the table, dashes written
+as underscores; None means "not given" and only that.
+"""
+
+from __future__ import annotations
+
+from ._record import Record, i64
+from .commands import OCI
+from .errors import UsageError
+from .reader import read_command, read_globals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from .table import Table
+
+
+class GlobalArgs(Record):
+    """The options before the command."""
+
+    root: str | None = None
+    log: str | None = None  # as typed: PATH, file:PATH, journald:ID, syslog:ID
+    log_format: str = "text"
+    log_level: str | None = None  # goes before `debug`
+    debug: bool = False
+    systemd_cgroup: bool = False
+    cgroup_manager: str | None = None  # goes before `systemd_cgroup`
+    rootless: str = "auto"  # true, false, auto
+    criu: str | None = None  # without effect
+    systemd_log: bool = False
+
+
+class CreateArgs(Record):
+    """`create`."""
+
+    id: str
+    bundle: str | None = None  # None: the current directory
+    config: str = "config.json"  # seen from the bundle
+    console_socket: str | None = None
+    pidfd_socket: str | None = None
+    pid_file: str | None = None
+    no_pivot: bool = False
+    no_new_keyring: bool = False
+    preserve_fds: i64 = 0  # descriptors from 3 on, beside those of $LISTEN_FDS
+    no_subreaper: bool = False
+
+
+class RunArgs(CreateArgs):
+    """`run`."""
+
+    detach: bool = False
+    keep: bool = False
+
+
+class StartArgs(Record):
+    """`start`."""
+
+    id: str
+
+
+class StateArgs(Record):
+    """`state`."""
+
+    id: str
+
+
+class KillArgs(Record):
+    """`kill`."""
+
+    id: str  # a regular expression if `regex`
+    signal: str = "SIGTERM"  # as typed: a number, or a name with or without SIG
+    all: bool = False
+    regex: bool = False
+
+
+class DeleteArgs(Record):
+    """`delete`."""
+
+    id: str  # a regular expression if `regex`
+    force: bool = False
+    regex: bool = False
+
+
+class ListArgs(Record):
+    """`list`."""
+
+    format: str = "table"  # table, json
+    quiet: bool = False
+
+
+class SpecArgs(Record):
+    """`spec`."""
+
+    bundle: str | None = None  # None: the current directory
+    file: str = "config.json"  # seen from the bundle
+    rootless: bool = False
+
+
+class FeaturesArgs(Record):
+    """`features`."""
+
+
+class HelpArgs(Record):
+    """`help`, `--help`, or nothing at all."""
+
+    topic: str | None = None  # a command; None: the program
+
+
+class VersionArgs(Record):
+    """`--version`."""
+
+
+# The record of each command; the empty name is the program itself.
+RECORDS: Mapping[str, type[Any]] = {
+    "": GlobalArgs,
+    "run": RunArgs,
+    "create": CreateArgs,
+    "start": StartArgs,
+    "state": StateArgs,
+    "kill": KillArgs,
+    "delete": DeleteArgs,
+    "list": ListArgs,
+    "spec": SpecArgs,
+    "features": FeaturesArgs,
+    "help": HelpArgs,
+}
+
+
+class Invocation(Record):
+    """A command line that was understood.
+
+    `args` is the record of `command`: CreateArgs for create, and so on.
+    """
+
+    globals: GlobalArgs
+    command: str  # a name of the table, or version
+    args: Any
+
+
+def parse(
+    argv: Sequence[str],
+    *,
+    program: str = "",
+    table: Table = OCI,
+    records: Mapping[str, type[Any]] = RECORDS,
+) -> Invocation:
+    """Read a command line, without the program's own name.
+
+    `program` goes before the texts that runc begins with its own name.  Other programs pass
+    their own `table` and `records`.  Raises UsageError.
+    """
+    given, words = read_globals(argv, table)
+    asked = [given.pop(request, False) for request in ("help", "version")]
+    globals = records[""](**given)
+    if asked[1]:
+        return Invocation(globals, "version", VersionArgs())
+    if asked[0] or not words:
+        return Invocation(globals, "help", HelpArgs())
+    try:
+        command, values = read_command(words, table, program)
+    except UsageError as e:
+        raise UsageError(e.text, e.exit_status, e.command, globals) from None
+    if "help" in values:
+        return Invocation(globals, "help", HelpArgs(command.name))
+    return Invocation(globals, command.name, records[command.name](**values))

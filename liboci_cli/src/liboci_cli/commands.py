@@ -1,0 +1,305 @@
+"""The command line of an OCI runtime: the union of what runc, crun and youki take."""
+
+from __future__ import annotations
+
+from .table import (
+    FLAG,
+    INT,
+    PATH,
+    REQUEST,
+    TEXT,
+    Argument,
+    Command,
+    Option,
+    Table,
+    help_option,
+)
+
+
+def _global_options() -> tuple[Option, ...]:
+    return (
+        Option(
+            ("root", "r"),
+            PATH,
+            "state directory, best on a tmpfs; by default below $XDG_RUNTIME_DIR for ordinary"
+            " users and below /run for root",
+            "DIR",
+        ),
+        Option(
+            ("log", "l"),
+            PATH,
+            "append messages to a file too; also file:PATH, journald:ID, syslog:ID",
+            "PATH",
+        ),
+        Option(
+            ("log-format",),
+            TEXT,
+            "form of the messages in the log",
+            "FORMAT",
+            default="text",
+            choices=("text", "json"),
+            refusal="invalid log-format: {}",
+        ),
+        Option(
+            ("log-level",),
+            TEXT,
+            "least severe messages to log; goes before --debug",
+            "LEVEL",
+            choices=("error", "warning", "warn", "info", "debug", "trace"),
+            refusal="invalid log-level: {}",
+        ),
+        Option(("debug",), FLAG, "log what was decided and done"),
+        Option(
+            ("systemd-cgroup", "s"),
+            FLAG,
+            "let systemd make the cgroup; cgroupsPath is then slice:prefix:name",
+        ),
+        Option(
+            ("cgroup-manager",),
+            TEXT,
+            "who makes the cgroup, disabled for none; goes before --systemd-cgroup",
+            "MANAGER",
+            choices=("cgroupfs", "systemd", "disabled"),
+            refusal="unknown cgroup manager specified: {}",
+        ),
+        Option(
+            ("rootless",),
+            TEXT,
+            "whether to tolerate that cgroups may not be written; auto: if not root on the host",
+            "WHEN",
+            default="auto",
+            choices=("true", "false", "auto"),
+        ),
+        Option(("criu",), PATH, "ignored, criu is found in $PATH", "PATH", hidden=True),
+        Option(("systemd-log",), FLAG, "log to the journal too"),
+        Option(("version", "v", "V"), REQUEST, "show the version"),
+        help_option(),
+    )
+
+
+def _id() -> Argument:
+    return Argument("id", "ID", "the container's name, unique below the state directory")
+
+
+def _create_options() -> tuple[Option, ...]:
+    return (
+        Option(
+            ("bundle", "b"), PATH, "directory of the bundle; by default the current one", "DIR"
+        ),
+        Option(
+            ("config", "f"),
+            PATH,
+            "configuration to use, seen from the bundle",
+            "FILE",
+            default="config.json",
+        ),
+        Option(
+            ("console-socket", "c"),
+            PATH,
+            "unix socket that is sent the master side of the container's terminal",
+            "PATH",
+        ),
+        Option(
+            ("pidfd-socket",),
+            PATH,
+            "unix socket that is sent a pidfd of the container's first process",
+            "PATH",
+        ),
+        Option(("pid-file", "p"), PATH, "write the pid of that process to a file", "PATH"),
+        Option(
+            ("no-pivot",),
+            FLAG,
+            "move the root instead of pivot_root, for a rootfs on the initial ramfs",
+        ),
+        Option(("no-new-keyring",), FLAG, "keep the caller's session keyring"),
+        Option(
+            ("preserve-fds",),
+            INT,
+            "pass N descriptors from 3 on to the container, beside those of $LISTEN_FDS",
+            "N",
+            default="0",
+        ),
+    )
+
+
+def _create() -> Command:
+    return Command(
+        "create",
+        "create a container",
+        "Makes the container that the bundle's configuration describes, up to the point where"
+        " only its program is missing: that one waits for the start command.",
+        ("create --bundle /srv/web web1",),
+        _create_options()
+        + (Option(("no-subreaper",), FLAG, "accepted for run's sake, without effect"),),
+        (_id(),),
+    )
+
+
+def _run() -> Command:
+    return Command(
+        "run",
+        "create and start a container",
+        "Does what create and start do, waits for the container's end and deletes it. The exit"
+        " status is the container's; 128 and the signal's number if a signal ended it.",
+        ("run --bundle /srv/web web1", "run --detach --pid-file /run/web1.pid web1"),
+        _create_options()
+        + (
+            Option(("detach", "d"), FLAG, "return when the container runs"),
+            Option(("keep",), FLAG, "do not delete the container when it has ended"),
+            Option(("no-subreaper",), FLAG, "do not adopt what the container's processes leave"),
+        ),
+        (_id(),),
+    )
+
+
+def _start() -> Command:
+    return Command(
+        "start",
+        "start the program of a created container",
+        "Lets the waiting process of a created container become its program.",
+        ("start web1",),
+        arguments=(_id(),),
+    )
+
+
+def _state() -> Command:
+    return Command(
+        "state",
+        "show the state of a container",
+        "Prints the state as a JSON object: status, pid, bundle and annotations.",
+        ("state web1",),
+        arguments=(_id(),),
+    )
+
+
+def _kill() -> Command:
+    return Command(
+        "kill",
+        "send a signal to a container",
+        "Sends a signal, by name or number, to the first process of a container. Options go"
+        " before the id.",
+        ("kill web1 KILL", "kill --all web1 9", "kill --regex '^web' TERM"),
+        (
+            Option(("all", "a"), FLAG, "signal every process of the container", hidden=True),
+            Option(
+                ("regex", "r"),
+                FLAG,
+                "ID is a POSIX extended regular expression: signal all containers that match",
+            ),
+        ),
+        (
+            _id(),
+            Argument(
+                "signal",
+                "SIGNAL",
+                "number, or name with or without SIG",
+                required=False,
+                default="SIGTERM",
+            ),
+        ),
+        options_stop=True,
+    )
+
+
+def _delete() -> Command:
+    return Command(
+        "delete",
+        "delete a container",
+        "Removes what a stopped container has left: cgroup, state and the rest. A container that"
+        " was never started is ended first.",
+        ("delete web1", "delete --force web1"),
+        (
+            Option(
+                ("force", "f"),
+                FLAG,
+                "kill a container that still runs; an unknown one is no error",
+            ),
+            Option(
+                ("regex", "r"),
+                FLAG,
+                "ID is a POSIX extended regular expression: delete all containers that match",
+            ),
+        ),
+        (_id(),),
+    )
+
+
+def _list() -> Command:
+    return Command(
+        "list",
+        "list the containers",
+        "Lists the containers below the state directory, by name.",
+        ("list --format json", "--root /run/web list --quiet"),
+        (
+            Option(
+                ("format", "f"),
+                TEXT,
+                "form of the list",
+                "FORMAT",
+                default="table",
+                choices=("table", "json"),
+                refusal="invalid format option",
+            ),
+            Option(("quiet", "q"), FLAG, "ids only, one a line"),
+        ),
+    )
+
+
+def _spec() -> Command:
+    return Command(
+        "spec",
+        "write a configuration to start from",
+        "Writes a configuration that runs sh in a directory named rootfs. A file that exists is"
+        " not overwritten.",
+        ("spec --bundle /srv/web", "spec --rootless"),
+        (
+            Option(
+                ("bundle", "b"), PATH, "directory of the bundle; by default the current one", "DIR"
+            ),
+            Option(
+                ("file", "f"),
+                PATH,
+                "file to write, seen from the bundle",
+                "FILE",
+                default="config.json",
+            ),
+            Option(("rootless",), FLAG, "for an ordinary user: with a user namespace"),
+        ),
+    )
+
+
+def _features() -> Command:
+    return Command(
+        "features",
+        "show what this runtime can do",
+        "Prints the features document of the OCI runtime specification.",
+        ("features",),
+    )
+
+
+def _help() -> Command:
+    return Command(
+        "help",
+        "show help for the program or a command",
+        "Shows what --help shows.",
+        ("help create",),
+        arguments=(Argument("topic", "COMMAND", "the command to explain", required=False),),
+    )
+
+
+OCI = Table(
+    _global_options,
+    {
+        "run": _run,
+        "create": _create,
+        "start": _start,
+        "state": _state,
+        "kill": _kill,
+        "delete": _delete,
+        "list": _list,
+        "spec": _spec,
+        "features": _features,
+        "help": _help,
+        "h": _help,
+    },
+)

@@ -1,0 +1,98 @@
+"""What a command line consists of, as data: options, arguments, commands, and the table of them.
+
+Everything that knows the command line reads it from here: the reader, the writer, the help, the
+completion, the man page.  A row is made when it is asked for, so a start of the runtime pays for
+the global options and for one command.
+"""
+
+from __future__ import annotations
+
+from ._record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeAlias
+
+    MakeCommand: TypeAlias = Callable[[], "Command"]
+    MakeOptions: TypeAlias = Callable[[], "tuple[Option, ...]"]
+
+# Kinds of option, and what the value of one becomes.
+FLAG = "flag"  # bool; `--x` is true, `--x=false` false
+REQUEST = "request"  # a flag that ends the reading: help, version
+COUNT = "count"  # int: how often it was given
+TEXT = "text"  # str
+PATH = "path"  # str, never empty
+INT = "int"  # i64
+UINT = "uint"  # u64
+U16 = "u16"
+TEXTS = "texts"  # tuple[str, ...]: every value counts, a comma is a comma
+
+WITHOUT_VALUE = (FLAG, REQUEST, COUNT)
+
+
+class Option(Record):
+    """An option of a command or of the program."""
+
+    names: tuple[str, ...]  # without dashes; the first one is the long name
+    kind: str
+    help: str
+    metavar: str = ""
+    default: str | None = None  # as it would be typed; None: not given
+    choices: tuple[str, ...] = ()
+    refusal: str | None = None  # what to say of a value that is no choice; `{}` is the value
+    hidden: bool = False  # works, but is not shown
+
+    @property
+    def field(self) -> str:
+        """The attribute of the arguments' record that holds the value."""
+        return self.names[0].replace("-", "_")
+
+
+class Argument(Record):
+    """A word that is known by its position."""
+
+    field: str  # the attribute of the arguments' record
+    metavar: str
+    help: str
+    required: bool = True
+    default: str | None = None
+    many: bool = False  # takes all that follow; the last argument only
+
+
+class Command(Record):
+    """A command with its options and arguments."""
+
+    name: str
+    summary: str  # lower case, no full stop
+    description: str
+    examples: tuple[str, ...]  # without the program's name
+    options: tuple[Option, ...] = ()
+    arguments: tuple[Argument, ...] = ()
+    options_stop: bool = False  # at the first argument; else options may follow arguments
+
+
+class Table:
+    """The commands of a program by name; two names may have one command.
+
+    `options` and `commands` hold functions, because most starts need few of the rows.
+    """
+
+    def __init__(self, options: MakeOptions, commands: Mapping[str, MakeCommand]) -> None:
+        self.options = options
+        self.commands = commands
+
+    def command(self, name: str) -> Command | None:
+        """Make the row of a command; None if there is no such command."""
+        make = self.commands.get(name)
+        return make() if make else None
+
+    def all(self) -> tuple[Command, ...]:
+        """Make all rows, in order, without those that are other names of one."""
+        made = [(name, make()) for name, make in self.commands.items()]
+        return tuple([command for name, command in made if command.name == name])
+
+
+def help_option() -> Option:
+    """Make the option that every command has, and the program too."""
+    return Option(("help", "h", "?", "usage"), REQUEST, "show this help")
