@@ -1,0 +1,287 @@
+"""The real kernel: one method for each system call, under the kernel's own name, no policy.
+
+cffi in ABI mode, through `syscall(2)` only: glibc 2.36 has no wrapper for half of these calls, and
+one door is easier to watch than two.  Integers are passed as longs; bytes and cffi memory as
+pointers, held alive by the argument list until the call has returned.
+"""
+
+from __future__ import annotations
+
+import posix
+import sys
+
+from . import constants as c
+from ._abi import ffi
+from .numbers import numbers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_libc: Any = ffi.dlopen(None)
+_long = ffi.typeof("long")
+
+
+def _path(text: str) -> Any:
+    if "\0" in text:
+        raise ValueError("a path holds a NUL byte")
+    # bytes objects end in a NUL of their own, so their buffer is a C string.
+    return ffi.from_buffer(text.encode("utf-8", "surrogateescape"))
+
+
+class LinuxKernel:
+    """The running kernel."""
+
+    def __init__(self) -> None:
+        self.number = numbers(posix.uname().machine)
+
+    def _call(self, name: str, *args: Any, what: object = None) -> int:
+        """Do one system call; `what` is the object that an error names."""
+        plain = [ffi.cast(_long, a) if type(a) is int else a for a in args]
+        result: int = _libc.syscall(ffi.cast(_long, self.number[name]), *plain)
+        if result < 0:
+            code = ffi.errno  # kept by cffi at the call; later Python code cannot disturb it
+            raise OSError(code, f"{name}: {posix.strerror(code).lower()}", what)
+        return result
+
+    # Processes and namespaces
+
+    def clone3(self, flags: int, *, cgroup: int | None = None, signal: int = 17) -> int:
+        """Make a child that goes on here: 0 in the child, its pid in the caller.  Linux 5.5.
+
+        CLONE_CLEAR_SIGHAND is always set, else the caller's Python signal handlers would run in
+        the child.  `cgroup` is a cgroup v2 directory that the child is born in (Linux 5.7).
+        """
+        args = ffi.new("struct clone_args *")
+        args.flags = flags | c.CLONE_CLEAR_SIGHAND
+        args.exit_signal = signal
+        if cgroup is not None:
+            args.flags |= c.CLONE_INTO_CGROUP
+            args.cgroup = cgroup
+        return self._call("clone3", args, ffi.sizeof("struct clone_args"))
+
+    def fork(self, body: Callable[[], None]) -> int:
+        """Run `body` in a child that ends when it returns; return the child's pid.
+
+        The child ends in `_exit` on every path: with 0, or with 1 when `body` raised.
+        """
+        pid = posix.fork()
+        if pid:
+            return pid
+        try:
+            body()
+            posix._exit(0)
+        finally:
+            posix._exit(1)
+
+    def unshare(self, flags: int) -> None:
+        """Leave the named namespaces for new ones."""
+        self._call("unshare", flags, what=hex(flags))
+
+    def setns(self, fd: int, kind: int, what: str) -> None:
+        """Join the namespace that `fd` refers to, which must be of `kind` (0 is any)."""
+        self._call("setns", fd, kind, what=what)
+
+    def setsid(self) -> None:
+        """Begin a session without a controlling terminal."""
+        posix.setsid()
+
+    def prctl(self, option: int, arg2: int = 0, arg3: int = 0) -> int:
+        """Change an attribute of the calling process."""
+        return self._call("prctl", option, arg2, arg3, 0, 0, what=option)
+
+    def become(self, uid: int, gid: int, groups: tuple[int, ...] | None) -> None:
+        """Set all ids of the caller; `groups` None leaves the supplementary groups alone.
+
+        Raw calls: glibc's wrappers signal every thread, and the stale thread list of a raw-cloned
+        child is not worth trusting.
+        """
+        if groups is not None:
+            ids = ffi.new("unsigned int[]", list(groups) or 1)
+            self._call("setgroups", len(groups), ids, what=groups)
+        self._call("setresgid", gid, gid, gid, what=gid)
+        self._call("setresuid", uid, uid, uid, what=uid)
+
+    def raise_ambient(self) -> None:
+        """Make inheritable and ambient what is permitted, so that an exec does not drop it.
+
+        For an init that is not uid 0 in its user namespace (processes.md decision 7).
+        """
+        header = ffi.new("unsigned int[2]", [c.LINUX_CAPABILITY_VERSION_3, 0])
+        data = ffi.new("unsigned int[6]")
+        self._call("capget", header, data)
+        data[2], data[5] = data[1], data[4]  # effective, permitted, inheritable; low, then high
+        self._call("capset", header, data)
+        permitted = data[1] | data[4] << 32
+        for number in range(64):
+            if permitted >> number & 1:
+                self.prctl(c.PR_CAP_AMBIENT, c.PR_CAP_AMBIENT_RAISE, number)
+
+    def join_session_keyring(self, name: str) -> int:
+        """Join or make the session keyring called `name`; return its serial number."""
+        return self._call("keyctl", c.KEYCTL_JOIN_SESSION_KEYRING, _path(name), 0, 0, 0, what=name)
+
+    def keyring_permissions(self, keyring: int, added: int) -> None:
+        """Add permission bits to a keyring."""
+        text = ffi.new("char[256]")
+        length = self._call("keyctl", c.KEYCTL_DESCRIBE, keyring, text, 256, 0, what=keyring)
+        described = ffi.string(text, min(length, 256)).split(b";", 4)  # type;uid;gid;perm;name
+        mask = int(described[3], 16) | added
+        self._call("keyctl", c.KEYCTL_SETPERM, keyring, mask, 0, 0, what=keyring)
+
+    def sethostname(self, name: str) -> None:
+        """Name the host of this uts namespace."""
+        import _socket  # a slow-to-load object where it is shared; only if a hostname is asked for
+
+        try:
+            _socket.sethostname(name)
+        except OSError as e:
+            raise OSError(e.errno, f"sethostname: {(e.strerror or '').lower()}", name) from e
+
+    def setdomainname(self, name: str) -> None:
+        """Set the NIS domain name of this uts namespace."""
+        text = name.encode()
+        self._call("setdomainname", ffi.from_buffer(text), len(text), what=name)
+
+    def link_up(self, name: str) -> None:
+        """Bring the network interface `name` of this network namespace up."""
+        import fcntl
+        import struct
+
+        fd = self._call("socket", 2, 2 | 0x80000, 0, what="AF_INET")  # SOCK_DGRAM|SOCK_CLOEXEC
+        try:
+            request = struct.pack("16sH22x", name.encode(), 0)
+            flags = struct.unpack_from("16xH", fcntl.ioctl(fd, c.SIOCGIFFLAGS, request))[0]
+            fcntl.ioctl(fd, c.SIOCSIFFLAGS, struct.pack("16sH22x", name.encode(), flags | c.IFF_UP))
+        finally:
+            posix.close(fd)
+
+    # Files by handle
+
+    def openat2(self, fd: int, path: str, flags: int, resolve: int) -> int:
+        """Open `path` below `fd` under the rules of `resolve`.  Linux 5.6.  Always O_CLOEXEC."""
+        how = ffi.new("struct open_how *")
+        how.flags, how.resolve = flags | posix.O_CLOEXEC, resolve
+        return self._call("openat2", fd, _path(path), how, ffi.sizeof("struct open_how"), what=path)
+
+    def open_tree(self, fd: int, path: str, flags: int) -> int:
+        """Return a handle of the mount at `path`, or with OPEN_TREE_CLONE of a detached copy."""
+        return self._call("open_tree", fd, _path(path), flags | c.OPEN_TREE_CLOEXEC, what=path)
+
+    def fsopen(self, name: str) -> int:
+        """Begin a new file system of type `name`."""
+        return self._call("fsopen", _path(name), c.FSOPEN_CLOEXEC, what=name)
+
+    def fsconfig_flag(self, fd: int, name: str) -> None:
+        """Give a file system an option without a value."""
+        self._call("fsconfig", fd, c.FSCONFIG_SET_FLAG, _path(name), ffi.NULL, 0, what=name)
+
+    def fsconfig_string(self, fd: int, name: str, value: str) -> None:
+        """Give a file system an option with a value (256 bytes at most)."""
+        self._call(
+            "fsconfig",
+            fd,
+            c.FSCONFIG_SET_STRING,
+            _path(name),
+            _path(value),
+            0,
+            what=f"{name}={value}",
+        )
+
+    def fsconfig_create(self, fd: int) -> None:
+        """Make the superblock of a configured file system."""
+        self._call("fsconfig", fd, c.FSCONFIG_CMD_CREATE, ffi.NULL, ffi.NULL, 0)
+
+    def fsmount(self, fd: int, attributes: int) -> int:
+        """Return a detached mount of a created file system."""
+        return self._call("fsmount", fd, c.FSMOUNT_CLOEXEC, attributes)
+
+    def mount_setattr(
+        self, fd: int, *, set: int = 0, clear: int = 0, propagation: int = 0, recursive: bool
+    ) -> None:
+        """Change the attributes of the mount that `fd` refers to.  Linux 5.12.
+
+        Unlike MS_REMOUNT|MS_BIND, only the bits named change, and `recursive` covers the
+        submounts; with mount(2) those would silently stay writable.
+        """
+        attr = ffi.new("struct mount_attr *")
+        attr.attr_set, attr.attr_clr, attr.propagation = set, clear, propagation
+        flags = c.AT_EMPTY_PATH | (c.AT_RECURSIVE if recursive else 0)
+        self._call(
+            "mount_setattr", fd, _path(""), flags, attr, ffi.sizeof("struct mount_attr"), what=fd
+        )
+
+    def move_mount(self, mount: int, target: int, path: str = "") -> None:
+        """Attach a detached mount on what `target` (or `path` below it) refers to."""
+        flags = c.MOVE_MOUNT_F_EMPTY_PATH | (0 if path else c.MOVE_MOUNT_T_EMPTY_PATH)
+        self._call("move_mount", mount, _path(""), target, _path(path), flags, what=path or target)
+
+    def mount(self, source: str, target: str, kind: str, flags: int, data: str = "") -> None:
+        """The old call, for what has no other: propagation of `/`, and odd file systems."""
+        self._call(
+            "mount",
+            _path(source),
+            _path(target),
+            _path(kind),
+            flags,
+            _path(data) if data else ffi.NULL,
+            what=target,
+        )
+
+    def umount2(self, target: str, flags: int) -> None:
+        """Detach the mount at `target`."""
+        self._call("umount2", _path(target), flags, what=target)
+
+    def mknodat(self, fd: int, name: str, mode: int, device: int) -> None:
+        """Make a device node, fifo or empty file `name` in the directory `fd`."""
+        try:
+            posix.mknod(name, mode, device, dir_fd=fd)
+        except OSError as e:
+            raise OSError(e.errno, f"mknod: {(e.strerror or '').lower()}", name) from e
+
+    def fchownat(self, fd: int, name: str, uid: int, gid: int) -> None:
+        """Change the owner of `name` in the directory `fd`, without following a link."""
+        posix.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
+
+    def fchown(self, fd: int, uid: int, gid: int) -> None:
+        """Change the owner of what `fd` refers to; -1 keeps the present one."""
+        posix.chown(fd, uid, gid)
+
+    def prlimit(self, pid: int, kind: int, soft: int, hard: int) -> None:
+        """Set a resource limit of another process; 2**64-1 is no limit."""
+        import resource
+
+        wrap = 2**63  # the module reads and writes C longs: "no limit" is -1 there
+        values = [v - 2 * wrap if v >= wrap else v for v in (soft, hard)]
+        try:
+            resource.prlimit(pid, kind, (values[0], values[1]))
+        except ValueError as e:  # what the module makes of EINVAL
+            import errno
+
+            raise OSError(errno.EINVAL, "prlimit: invalid argument", kind) from e
+
+    def write_file(self, path: str, text: str) -> None:
+        """Write one of the kernel's control files, in one write."""
+        fd = posix.open(path, posix.O_WRONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW)
+        try:
+            posix.write(fd, text.encode())
+        except OSError as e:
+            raise OSError(e.errno, f"write: {(e.strerror or '').lower()}", path) from e
+        finally:
+            posix.close(fd)
+
+
+def quiet_child() -> None:
+    """Make a raw-cloned child calm: nothing of the caller's interpreter may run in it by itself.
+
+    A raw clone runs none of CPython's at-fork handlers: a collection, a trace function or the
+    wakeup descriptor of the caller would act here with the caller's handles.
+    """
+    import gc
+
+    gc.disable()
+    sys.settrace(None)
+    sys.setprofile(None)
+    if "_signal" in sys.modules:
+        sys.modules["_signal"].set_wakeup_fd(-1)

@@ -1,0 +1,142 @@
+"""Device nodes and the links in /dev."""
+
+from __future__ import annotations
+
+import errno
+import posix
+import stat
+
+from .._record import Record, i64, u32
+from ..kernel import constants as c
+from ..step import Step
+from . import resolve
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..kernel import Kernel
+    from .root import Rootfs
+
+_KINDS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
+
+
+class Node(Record):
+    """A device node by its name in a directory."""
+
+    name: str
+    type: str  # c, u, b or p, as the spec spells them
+    major: i64 = 0
+    minor: i64 = 0
+    mode: u32 = 0o666
+    uid: u32 = 0  # ids of the container
+    gid: u32 = 0
+
+
+class Link(Record):
+    """A symbolic link by its name in a directory."""
+
+    name: str
+    target: str
+    forced: bool = False  # take the place of a file or link of that name
+
+
+# runtime-spec: config-linux.md, "Default Devices".
+DEFAULT_NODES = (
+    Node("null", "c", 1, 3),
+    Node("zero", "c", 1, 5),
+    Node("full", "c", 1, 7),
+    Node("random", "c", 1, 8),
+    Node("urandom", "c", 1, 9),
+    Node("tty", "c", 5, 0),
+)
+DEFAULT_LINKS = (
+    Link("fd", "/proc/self/fd"),
+    Link("stdin", "/proc/self/fd/0"),
+    Link("stdout", "/proc/self/fd/1"),
+    Link("stderr", "/proc/self/fd/2"),
+    Link("ptmx", "pts/ptmx", forced=True),
+)
+CORE_LINK = Link("core", "/proc/kcore")  # where the host has it
+
+
+class Devices(Step):
+    """Put nodes and links into one directory of the container."""
+
+    directory: str
+    nodes: tuple[Node, ...] = ()
+    links: tuple[Link, ...] = ()
+    bind: bool = False  # bind the host's nodes: in a user namespace mknod is not allowed
+
+    def describe(self) -> str:
+        """Name the directory and what goes into it."""
+        names = ", ".join([n.name for n in self.nodes] + [link.name for link in self.links])
+        return f"fill {self.directory} with {names}"
+
+    def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
+        """By name below one handle of the directory: it cannot be exchanged under us."""
+        with rootfs.target(self.directory, directory=True) as directory:
+            for node in self.nodes:
+                if self.bind and node.type != "p":
+                    self._bind(node, directory, kernel)
+                else:
+                    self._make(node, directory, kernel)
+            for link in self.links:
+                _make_link(link, directory)
+
+    def _make(self, node: Node, directory: int, kernel: Kernel) -> None:
+        device = posix.makedev(node.major, node.minor) if node.type != "p" else 0
+        try:
+            # The umask is 0 while init builds, so the mode is the document's.
+            kernel.mknodat(directory, node.name, _KINDS[node.type] | node.mode, device)
+        except FileExistsError:
+            _same_device(node, directory, device)
+            return
+        except PermissionError:
+            self._bind(node, directory, kernel)
+            return
+        if node.uid or node.gid:
+            kernel.fchownat(directory, node.name, node.uid, node.gid)
+
+    def _bind(self, node: Node, directory: int, kernel: Kernel) -> None:
+        path = f"{self.directory.rstrip('/')}/{node.name}"
+        tree = kernel.open_tree(c.AT_FDCWD, path, c.OPEN_TREE_CLONE | c.AT_SYMLINK_NOFOLLOW)
+        with resolve.Handle(tree):
+            found = posix.fstat(tree)
+            wanted = posix.makedev(node.major, node.minor)
+            if stat.S_IFMT(found.st_mode) != _KINDS[node.type] or found.st_rdev != wanted:
+                raise OSError(errno.ENODEV, "the host has another device there", path)
+            try:
+                posix.mknod(node.name, stat.S_IFREG | 0o644, dir_fd=directory)
+            except FileExistsError:
+                pass
+            target = kernel.openat2(
+                directory, node.name, c.O_PATH | posix.O_NOFOLLOW, c.RESOLVE_BENEATH
+            )
+            with resolve.Handle(target):
+                if not stat.S_ISREG(posix.fstat(target).st_mode):
+                    _same_device(node, directory, wanted)
+                    return
+                kernel.move_mount(tree, target)
+
+
+def _same_device(node: Node, directory: int, device: int) -> None:
+    """Accept what is there if it is what was asked for.  Raises FileExistsError."""
+    found = posix.stat(node.name, dir_fd=directory, follow_symlinks=False)
+    same_kind = stat.S_IFMT(found.st_mode) == _KINDS[node.type]
+    if not same_kind or (node.type != "p" and found.st_rdev != device):
+        raise FileExistsError(errno.EEXIST, "another file is there", node.name)
+
+
+def _make_link(link: Link, directory: int) -> None:
+    try:
+        posix.symlink(link.target, link.name, dir_fd=directory)
+        return
+    except FileExistsError:
+        if not link.forced:
+            return  # the image's own; an engine's init layer makes these, too
+    try:
+        if posix.readlink(link.name, dir_fd=directory) == link.target:
+            return
+    except OSError:
+        pass  # EINVAL: not a link
+    posix.unlink(link.name, dir_fd=directory)  # a name below our handle, never followed
+    posix.symlink(link.target, link.name, dir_fd=directory)

@@ -1,0 +1,81 @@
+"""A step of a plan: data that says what it does and does it.
+
+Every step is a record with `describe()` and `apply()`.  One loop applies them and, when the kernel
+refuses one, says which.  A step's written form is its record with the class name under `step`.
+"""
+
+from __future__ import annotations
+
+from ._record import BadDocument, Record
+from .errors import StepFailed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, Self
+
+    from .kernel import Kernel
+    from .rootfs.root import Rootfs
+
+_CLASSES: dict[str, Any] = {}
+
+
+class Step(Record):
+    """One thing that init does, in order, before the last mile."""
+
+    def __init_subclass__(cls) -> None:
+        _CLASSES[cls.__name__] = cls
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Read a step by the class name under `step`."""
+        if cls is not Step:
+            return super().from_json(data)
+        if type(data) is not dict or data.get("step") not in _CLASSES:
+            raise BadDocument("step")
+        found: Self = _CLASSES[data["step"]].from_json(data)
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record with its class name."""
+        return {"step": type(self).__name__} | super().to_json()
+
+    def describe(self) -> str:
+        """Say what this step does, for people and for errors."""
+        raise NotImplementedError
+
+    def prepare(self, rootfs: Rootfs, kernel: Kernel) -> None:
+        """Open what must be opened before the first step changes anything."""
+
+    def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
+        """Do it.  Raises OSError as the kernel said it."""
+        raise NotImplementedError
+
+
+def prepare_all(steps: Iterable[Step], rootfs: Rootfs, kernel: Kernel) -> None:
+    """Let each step open what it needs.  Raises StepFailed."""
+    for step in steps:
+        try:
+            step.prepare(rootfs, kernel)
+        except OSError as e:
+            raise failed(step, e) from e
+
+
+def apply_all(steps: Iterable[Step], rootfs: Rootfs, kernel: Kernel) -> None:
+    """Apply the steps in order.  Raises StepFailed for the first that is refused."""
+    for step in steps:
+        try:
+            step.apply(rootfs, kernel)
+        except OSError as e:
+            raise failed(step, e) from e
+
+
+def failed(step: Step, e: OSError) -> StepFailed:
+    """Say which step was refused, what the kernel said, and about what."""
+    reason = e.strerror or str(e)
+    if ": " not in reason:  # from the standard library, which names no call
+        reason = reason.lower()
+    what = e.filename
+    if type(what) is str and what and what not in step.describe():
+        reason += f" ({what})"
+    return StepFailed(step.describe(), e.errno, reason)
