@@ -1,0 +1,241 @@
+"""From a profile to a filter.
+
+    profile ── check ──> faults, with paths
+       │    ── lacks ──> what this host cannot do, with paths
+       └── rules ──> libseccomp ──> program ── ENOSYS stub before it ──> CompiledFilter
+
+What a profile leaves open is decided as runc does: no errno is EPERM, unknown names are left
+out, a rule that repeats the default is none, several conditions on one argument are alternatives
+(old Docker profiles rely on it), and more than 32 rules are worth a binary tree.
+"""
+
+from __future__ import annotations
+
+from errno import EEXIST, EPERM
+
+from . import _log, kernel, library, unknown
+from .constants import (
+    ACTIONS,
+    AUDIT_ARCH_LE,
+    FLAG_NEW_LISTENER,
+    FLAG_SPEC_ALLOW,
+    FLAGS,
+)
+from .context import Filter
+from .errors import CallFailed, NotKnown, ProfileError
+from .faults import check
+from .program import CompiledFilter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .faults import Fault
+    from .profile import LinuxSeccomp, LinuxSeccompArg, LinuxSyscall
+
+MAX_INSTRUCTIONS = 4096  # BPF_MAXINSNS of linux/bpf_common.h
+TREE_FROM = 33  # rules; below, a list is as fast
+_CARRY_VALUE = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
+_TSYNC = FLAGS["SECCOMP_FILTER_FLAG_TSYNC"]
+
+# API levels of libseccomp by action, with the kernel that first has it.
+_LEVELS = {
+    "SCMP_ACT_KILL_PROCESS": (3, "Linux 4.14"),
+    "SCMP_ACT_LOG": (3, "Linux 4.14"),
+    "SCMP_ACT_NOTIFY": (6, "libseccomp 2.5 and Linux 5.7"),
+}
+_KERNELS = {
+    "SECCOMP_FILTER_FLAG_LOG": "Linux 4.14",
+    "SECCOMP_FILTER_FLAG_SPEC_ALLOW": "Linux 4.17",
+    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": "Linux 5.19",
+}
+
+
+def compile_profile(profile: LinuxSeccomp, *, arch: str | None = None) -> CompiledFilter:
+    """Return the filter that the profile describes.
+
+    `arch` (SCMP_ARCH_AARCH64 or aarch64) takes the place of the native architecture, for a
+    program to look at on another machine.  Raises ProfileError with every fault, LibraryMissing.
+    """
+    _refuse(check(profile) or _empty(profile) or list(lacks(profile)))
+    with make_context(profile, arch=arch) as context:
+        program = context.bpf()
+    program = _stub(profile, arch) + program
+    if len(program) > 8 * MAX_INSTRUCTIONS:
+        text = f"{len(program) // 8} instructions, the kernel takes {MAX_INSTRUCTIONS}"
+        _refuse([(".syscalls", text)])
+    notifies = any([rule.action == "SCMP_ACT_NOTIFY" for rule in profile.syscalls])
+    return CompiledFilter(program=program, flags=_flags(profile, notifies), notifies=notifies)
+
+
+def _refuse(faults: list[Fault]) -> None:
+    if faults:
+        raise ProfileError(tuple(faults))
+
+
+def _empty(profile: LinuxSeccomp) -> list[Fault]:
+    return [] if profile.default_action else [(".defaultAction", "no action is given")]
+
+
+def lacks(profile: LinuxSeccomp) -> Iterator[Fault]:
+    """Say what the profile needs and this library or kernel lacks, by name.
+
+    Nothing is left out silently: a filter without an action or an architecture that it was
+    written with is another filter.
+    """
+    level = library.api_level()
+    actions = [(".defaultAction", profile.default_action)]
+    actions += [(f".syscalls[{i}].action", r.action) for i, r in enumerate(profile.syscalls)]
+    for path, action in actions:
+        needs, since = _LEVELS.get(action, (1, ""))
+        if level < needs:
+            yield path, f"{action} needs API level {needs} ({since}), this host has {level}"
+    for i, name in enumerate(profile.architectures):
+        if not _has_arch(name):
+            has = ".".join(map(str, library.version()))
+            yield f".architectures[{i}]", f"{name} is not known to libseccomp {has}"
+    for i, name in enumerate(profile.flags or ()):
+        # TSYNC is implied: the process that loads has one thread.
+        if FLAGS[name] != _TSYNC and not kernel.has_flag(FLAGS[name] | _listener(name)):
+            yield f".flags[{i}]", f"{name} needs {_KERNELS[name]}"
+
+
+def _listener(flag: str) -> int:
+    # Refused without a listener, so asked together with one.
+    return FLAG_NEW_LISTENER if flag == "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" else 0
+
+
+def _has_arch(name: str) -> bool:
+    try:
+        library.arch_token(name)
+    except NotKnown:
+        return False
+    return True
+
+
+def _flags(profile: LinuxSeccomp, notifies: bool) -> int:
+    flags = FLAG_NEW_LISTENER if notifies else 0
+    if profile.flags is None:
+        return flags | (FLAG_SPEC_ALLOW if kernel.has_flag(FLAG_SPEC_ALLOW) else 0)
+    for name in profile.flags:
+        if FLAGS[name] != _TSYNC:
+            flags |= FLAGS[name]
+    return flags
+
+
+def make_context(profile: LinuxSeccomp, *, arch: str | None = None) -> Filter:
+    """Return a libseccomp context with the profile's rules; the caller closes it.
+
+    It lacks the stub of `unknown`, which libseccomp cannot express.
+    """
+    default = action_number(profile.default_action, profile.default_errno_ret)
+    context = Filter(default=default)
+    try:
+        # no_new_privs is the document's own business, and who loads has one thread.
+        context.no_new_privs = 0
+        _add_architectures(context, profile, arch)
+        if sum([len(rule.names) for rule in profile.syscalls]) >= TREE_FROM:
+            context.optimize = 2
+        _add_rules(context, profile, default)
+    except BaseException:
+        context.close()
+        raise
+    return context
+
+
+def architectures(profile: LinuxSeccomp, arch: str | None = None) -> list[str]:
+    """Return the architectures of the filter, the native one (or `arch`) first, each once."""
+    first = library.native_arch() if arch is None else library.arch_name(library.arch_token(arch))
+    return list(dict.fromkeys([first, *profile.architectures]))
+
+
+def _add_architectures(context: Filter, profile: LinuxSeccomp, arch: str | None) -> None:
+    native, wanted = library.native_arch(), architectures(profile, arch)
+    if wanted[0] != native:
+        # First out, then in: a context has one byte order, that of its architectures.
+        context.remove_arch(native)
+    for name in wanted:
+        try:
+            if not context.has_arch(name):
+                context.add_arch(name)
+        except CallFailed as e:
+            path = ".architectures"
+            if name in profile.architectures:
+                path += f"[{profile.architectures.index(name)}]"
+            text = f"{name} cannot stand in one filter with {wanted[0]}"
+            raise ProfileError(((path, text),), e.errno) from e
+
+
+def action_number(action: str, value: int | None) -> int:
+    """Return the action as the kernel has it.  Without a value ERRNO and TRACE mean EPERM."""
+    if action not in _CARRY_VALUE:
+        return ACTIONS[action]
+    return ACTIONS[action] | (EPERM if value is None else value)
+
+
+def _add_rules(context: Filter, profile: LinuxSeccomp, default: int) -> None:
+    skipped = []
+    for i, rule in enumerate(profile.syscalls):
+        action = action_number(rule.action, rule.errno_ret)
+        if action == default:
+            continue
+        for name in rule.names:
+            try:
+                number = library.syscall_number(name)
+            except NotKnown:
+                skipped.append(name)
+                continue
+            _add_rule(context, rule, f".syscalls[{i}]", name, action, number)
+    if skipped:
+        _log.debug(f"seccomp: unknown system calls left out: {', '.join(skipped)}")
+
+
+def _add_rule(
+    context: Filter, rule: LinuxSyscall, path: str, name: str, action: int, number: int
+) -> None:
+    for conditions in alternatives(rule.args):
+        try:
+            context.add_rule(action, number, *conditions)
+        except CallFailed as e:
+            text = f"rule for {name}: {e}"
+            if e.errno == EEXIST:
+                text = f"{name} has the same conditions with another action already"
+            raise ProfileError(((path, text),), e.errno) from e
+
+
+def alternatives(args: tuple[LinuxSeccompArg, ...]) -> list[tuple[LinuxSeccompArg, ...]]:
+    """Return the conditions as libseccomp takes them: any of the tuples has to hold as a whole.
+
+    It compares an argument once in a rule.  If one index occurs twice, every condition of the
+    entry becomes a rule of its own.
+    """
+    if len({arg.index for arg in args}) == len(args):
+        return [args]
+    return [(arg,) for arg in args]
+
+
+def largest_numbers(profile: LinuxSeccomp, arch: str | None = None) -> dict[int, int]:
+    """Return, by architecture token, the largest system call number that the profile names."""
+    names = list(dict.fromkeys([name for rule in profile.syscalls for name in rule.names]))
+    found = {}
+    for where in architectures(profile, arch):
+        largest = max([_number(name, where) for name in names], default=-1)
+        if largest >= 0:
+            found[library.arch_token(where)] = largest
+    return found
+
+
+def _number(name: str, arch: str) -> int:
+    try:
+        return library.syscall_number(name, arch)
+    except NotKnown:
+        return -1
+
+
+def _stub(profile: LinuxSeccomp, arch: str | None) -> bytes:
+    default = action_number(profile.default_action, profile.default_errno_ret)
+    if not unknown.is_wanted(default):
+        return b""
+    largest = largest_numbers(profile, arch)
+    first = library.arch_token(architectures(profile, arch)[0])
+    return unknown.stub(largest, little_endian=bool(first & AUDIT_ARCH_LE))

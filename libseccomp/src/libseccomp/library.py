@@ -1,0 +1,208 @@
+"""libseccomp.so.2 as it is found on this host: where, which version, which names it knows.
+
+The library is looked for at run time, so that installing needs neither a compiler nor headers.
+`find` does it without opening: the cache of compiled profiles names the file in its keys, and a
+hit must not cost a dlopen.  What `open_library` opens is what `find` found.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from .constants import ARCHITECTURES
+from .errors import CallFailed, LibraryMissing, NotKnown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+SONAME = "libseccomp.so.2"
+OLDEST = (2, 5, 0)  # notify, and numbers of 32-bit calls on x32
+NOT_FOUND = -1  # __NR_SCMP_ERROR; numbers below it stand for calls that the architecture lacks
+
+# Where distributions put it: the loader's cache is not read, it is a binary file of glibc's own.
+_FOLDERS = (
+    "/usr/lib/{machine}-linux-gnu",  # Debian and its heirs
+    "/lib/{machine}-linux-gnu",
+    "/usr/lib64",
+    "/lib64",
+    "/usr/lib",
+    "/lib",
+    "/usr/local/lib64",
+    "/usr/local/lib",
+)
+_opened: list[Any] = []  # the library, once: cffi builds its function table per handle
+
+
+def find() -> str | None:
+    """Return the path of the library, or None if only the loader may know it.
+
+    LD_LIBRARY_PATH goes first, as it does for the loader.
+    """
+    machine = posix.uname().machine
+    asked = posix.environ.get(b"LD_LIBRARY_PATH", b"").decode("utf-8", "surrogateescape")
+    folders = [folder for folder in asked.split(":") if folder.startswith("/")]
+    for folder in folders + [folder.format(machine=machine) for folder in _FOLDERS]:
+        path = f"{folder}/{SONAME}"
+        try:
+            posix.stat(path)
+        except OSError:
+            continue
+        return path
+    return None
+
+
+def open_library() -> Any:
+    """Return the opened library.  Raises LibraryMissing."""
+    if not _opened:
+        _opened.append(_open())
+    return _opened[0]
+
+
+def _open() -> Any:
+    from ._abi import ffi
+
+    # An unusable file (another machine's) leaves it to the loader, which goes on looking.
+    for name in (find(), SONAME):
+        try:
+            library = ffi.dlopen(name) if name else None
+        except OSError:
+            continue
+        if library is not None:
+            return _checked(library)
+    raise LibraryMissing(f"{SONAME} is not found")
+
+
+def _checked(library: Any) -> Any:
+    from ._abi import ffi
+
+    try:
+        has = _version(library)
+    except ffi.error:
+        raise LibraryMissing("libseccomp is older than 2.3") from None
+    if has < OLDEST:
+        raise LibraryMissing(f"libseccomp {'.'.join(map(str, has))} is too old")
+    return library
+
+
+def _version(library: Any) -> tuple[int, int, int]:
+    found = library.seccomp_version()
+    return found.major, found.minor, found.micro
+
+
+def version() -> tuple[int, int, int]:
+    """Return the library's version.  Raises LibraryMissing."""
+    return _version(open_library())
+
+
+def api_level() -> int:
+    """Return what library and kernel can do together.
+
+    2: TSYNC; 3: LOG and KILL_PROCESS; 4: SPEC_ALLOW; 5: NOTIFY; 6: NOTIFY with TSYNC; 7:
+    WAIT_KILLABLE_RECV (libseccomp 2.6).  Asked of the kernel at the first call in a process.
+    """
+    level: int = open_library().seccomp_api_get()
+    return level
+
+
+def set_api_level(level: int) -> None:
+    """Make the library believe in `level`, for the whole process.  For tests."""
+    check("seccomp_api_set", str(level), open_library().seccomp_api_set(level))
+
+
+def has_function(name: str) -> bool:
+    """Tell whether the library has a function; those of 2.6 are missing from 2.5."""
+    from ._abi import ffi
+
+    try:
+        getattr(open_library(), name)
+    except (AttributeError, ffi.error):
+        return False
+    return True
+
+
+def check(call: str, what: str, code: int) -> int:
+    """Return `code` if it is no failure.  Raises CallFailed.
+
+    ECANCELED is the library's word for a refusal by the kernel; errno still has the reason.
+    """
+    from errno import ECANCELED
+
+    from ._abi import ffi
+
+    if code >= 0:
+        return code
+    raise CallFailed(call, what, ffi.errno if code == -ECANCELED and ffi.errno else -code)
+
+
+def native_arch() -> str:
+    """Return the architecture of this process, such as SCMP_ARCH_X86_64."""
+    return arch_name(open_library().seccomp_arch_native())
+
+
+def arch_name(token: int) -> str:
+    """Return the name of an architecture token.  Raises NotKnown."""
+    for name, known in ARCHITECTURES.items():
+        if known == token:
+            return name
+    raise NotKnown("architecture", token)
+
+
+def arch_token(name: str) -> int:
+    """Return the token of `SCMP_ARCH_AARCH64` or `aarch64`.
+
+    Raises NotKnown also for those of ARCHITECTURES that only a newer library has.
+    """
+    plain = name.removeprefix("SCMP_ARCH_").lower()
+    token: int = open_library().seccomp_arch_resolve_name(plain.encode())
+    if not token:
+        raise NotKnown("architecture", name)
+    return token
+
+
+def syscall_number(name: str, arch: str | None = None) -> int:
+    """Return the number of a call; negative numbers stand for calls that `arch` lacks.
+
+    A name that no architecture has raises NotKnown.  None is the native architecture, whose
+    numbers, pseudo numbers included, are those that rules take.
+    """
+    library, text = open_library(), name.encode("utf-8", "surrogateescape")
+    if arch is None:
+        number: int = library.seccomp_syscall_resolve_name(text)
+    else:
+        number = library.seccomp_syscall_resolve_name_arch(arch_token(arch), text)
+    if number == NOT_FOUND:
+        raise NotKnown("system call", name)
+    return number
+
+
+def rewritten_number(name: str, arch: str) -> int:
+    """Return the number that a filter for `arch` really tests, socketcall's for `socket`, say."""
+    text = name.encode("utf-8", "surrogateescape")
+    number: int = open_library().seccomp_syscall_resolve_name_rewrite(arch_token(arch), text)
+    if number == NOT_FOUND:
+        raise NotKnown("system call", name)
+    return number
+
+
+def syscall_name(number: int, arch: str | None = None) -> str:
+    """Return the name of a call.  None is the native architecture.  Raises NotKnown."""
+    from ._abi import ffi
+
+    library = open_library()
+    token = library.seccomp_arch_native() if arch is None else arch_token(arch)
+    found = library.seccomp_syscall_resolve_num_arch(token, number)
+    if not found:
+        raise NotKnown("system call", number)
+    try:
+        name: str = ffi.string(found).decode()
+        return name
+    finally:
+        libc().free(found)  # the library hands over what it allocated
+
+
+def libc() -> Any:
+    """Return the C library that this process runs on."""
+    from ._abi import ffi
+
+    return ffi.dlopen(None)
