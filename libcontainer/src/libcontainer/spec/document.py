@@ -9,10 +9,10 @@ from __future__ import annotations
 from .._record import Record
 
 # `from_json` looks field types up in this module.
-from .hooks import Hooks  # noqa: TC001
-from .linux import Linux  # noqa: TC001
-from .mounts import Mount, Root  # noqa: TC001
-from .process import Process  # noqa: TC001
+from .hooks import Hooks
+from .linux import Linux
+from .mounts import Mount, Root
+from .process import Process
 
 
 class Spec(Record):

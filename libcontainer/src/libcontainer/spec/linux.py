@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 # Looked up here at run time by `from_json`, hence not below TYPE_CHECKING.
-from libcgroups.resources import LinuxResources  # noqa: TC002
-from libseccomp.profile import LinuxSeccomp  # noqa: TC002
+from libcgroups.resources import LinuxResources
+from libseccomp.profile import LinuxSeccomp
 
 from .._record import Record, i64, key, u32
-from .idmapping import LinuxIDMapping  # noqa: TC001
+from .idmapping import LinuxIDMapping
 
 
 class LinuxNamespace(Record):

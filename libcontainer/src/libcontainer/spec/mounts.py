@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._record import Record
-from .idmapping import LinuxIDMapping  # noqa: TC001 - `from_json` looks field types up here
+from .idmapping import LinuxIDMapping
 
 
 class Root(Record):

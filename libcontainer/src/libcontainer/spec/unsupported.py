@@ -1,12 +1,107 @@
-"""What is declared but not acted on yet."""
+"""What is declared but not acted on yet.  A row goes when its feature comes.
+
+A document that asks for such a thing is refused; to pass over it in silence would make a
+container that is less confined than its author believes.
+"""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from libcgroups.resources import LinuxNetwork
+    from libseccomp.profile import LinuxSeccomp
+
     from .document import Spec
+    from .linux import Linux
+    from .mounts import Mount
+
+    # Whose field, which one, and whether an owner of that kind asks for it.
+    Row = tuple[str, str, Callable[[Any], bool]]
+
+
+def _joins_beside_user_namespace(linux: Linux) -> bool:
+    kinds = [namespace.type for namespace in linux.namespaces]
+    return "user" in kinds and any([namespace.path for namespace in linux.namespaces])
+
+
+def _notifies(seccomp: LinuxSeccomp | None) -> bool:
+    # A listener's path alone asks for nothing.
+    return seccomp is not None and any([s.action == "SCMP_ACT_NOTIFY" for s in seccomp.syscalls])
+
+
+def _has_idmap_option(mount: Mount) -> bool:
+    return any([option.partition("=")[0] in ("idmap", "ridmap") for option in mount.options])
+
+
+def _marks_traffic(network: LinuxNetwork | None) -> bool:
+    return network is not None and bool(network.class_id or network.priorities)
+
+
+ROWS: tuple[Row, ...] = (
+    ("process", "scheduler", lambda p: p.scheduler is not None),
+    ("process", "ioPriority", lambda p: p.io_priority is not None),
+    ("process", "apparmorProfile", lambda p: bool(p.apparmor_profile)),
+    ("process", "selinuxLabel", lambda p: bool(p.selinux_label)),
+    ("mounts[]", "uidMappings", lambda m: bool(m.uid_mappings)),
+    ("mounts[]", "gidMappings", lambda m: bool(m.gid_mappings)),
+    ("mounts[]", "options", _has_idmap_option),
+    ("hooks", "startContainer", lambda h: bool(h.start_container)),
+    ("linux", "namespaces", _joins_beside_user_namespace),
+    ("linux.namespaces[]", "type", lambda n: n.type == "time"),
+    ("linux", "timeOffsets", lambda x: bool(x.time_offsets)),
+    ("linux", "netDevices", lambda x: bool(x.net_devices)),
+    ("linux.resources", "hugepageLimits", lambda r: bool(r.hugepage_limits)),
+    ("linux.resources", "network", lambda r: _marks_traffic(r.network)),
+    ("linux.resources", "rdma", lambda r: bool(r.rdma)),
+    ("linux", "mountLabel", lambda x: bool(x.mount_label)),
+    ("linux", "seccomp", lambda x: _notifies(x.seccomp)),
+    ("linux", "intelRdt", lambda x: x.intel_rdt is not None),
+    ("linux", "memoryPolicy", lambda x: x.memory_policy is not None),
+    ("linux", "personality", lambda x: bool(x.personality) and x.personality.domain != "LINUX"),
+)
+# What a path alone does not tell.
+_NOTES = {
+    "linux.namespaces": " (joining by path together with a user namespace)",
+    "linux.namespaces[].type": " (time)",
+    "linux.seccomp": " (SCMP_ACT_NOTIFY)",
+    "mounts[].options": " (idmap)",
+}
 
 
 def unsupported(spec: Spec) -> tuple[str, ...]:
-    """Return one line for each field that asks for what we cannot do yet."""
-    return ()
+    """Return `not supported yet: PATH` for each field that asks for what cannot be done yet."""
+    return tuple(_lines(spec))
+
+
+def is_supported(field: str) -> bool:
+    """Tell whether no row is about the field, named like `linux.intelRdt`."""
+    return all([f"{owner}.{key}" != field for owner, key, _ in ROWS])
+
+
+def _lines(spec: Spec) -> Iterator[str]:
+    owners = _owners(spec)
+    for owner, key, asks in ROWS:
+        for path, holder in owners[owner]:
+            if asks(holder):
+                yield f"not supported yet: $.{path}.{key}{_NOTES.get(f'{owner}.{key}', '')}"
+
+
+def _owners(spec: Spec) -> dict[str, list[tuple[str, Any]]]:
+    """Return, by the names of the rows' first column, all objects of that kind with their path."""
+    linux = spec.linux
+    namespaces = linux.namespaces if linux else ()
+    found = {
+        "process": [("process", spec.process)],
+        "hooks": [("hooks", spec.hooks)],
+        "mounts[]": [(f"mounts[{i}]", mount) for i, mount in enumerate(spec.mounts)],
+        "linux": [("linux", linux)],
+        "linux.namespaces[]": [(f"linux.namespaces[{i}]", n) for i, n in enumerate(namespaces)],
+        "linux.resources": [("linux.resources", linux.resources if linux else None)],
+    }
+    return {
+        owner: [(path, holder) for path, holder in holders if holder is not None]
+        for owner, holders in found.items()
+    }

@@ -1,0 +1,142 @@
+"""Rules for `linux`."""
+
+from __future__ import annotations
+
+from .words import quote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..idmapping import LinuxIDMapping
+    from ..linux import Linux, LinuxDevice, LinuxNamespace
+
+NAMESPACES = ("cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts")
+PROPAGATIONS = (
+    "private",
+    "rprivate",
+    "rshared",
+    "rslave",
+    "runbindable",
+    "shared",
+    "slave",
+    "unbindable",
+)
+_LAST_ID = 2**32 - 2  # (uid_t)-1 is no id
+_MOST_MAPPINGS = 340  # lines in a map; UID_GID_MAP_MAX_EXTENTS, include/linux/user_namespace.h
+_MOST_MAJOR, _MOST_MINOR = 2**12 - 1, 2**20 - 1  # a device number; include/linux/kdev_t.h
+
+
+def faults(linux: Linux, *, domainname: str | None) -> Iterator[str]:
+    """Yield what is wrong with the object, for a document with that `domainname`."""
+    kinds = {namespace.type for namespace in linux.namespaces}
+    yield from _namespaces(linux.namespaces)
+    yield from _user_namespace(linux, new=_is_new("user", linux.namespaces))
+    yield from _mappings(linux.uid_mappings, "$.linux.uidMappings")
+    yield from _mappings(linux.gid_mappings, "$.linux.gidMappings")
+    for i, device in enumerate(linux.devices):
+        yield from _device(device, f"$.linux.devices[{i}]")
+    propagation = linux.rootfs_propagation
+    if propagation and propagation not in PROPAGATIONS:
+        yield f"rootfsPropagation={propagation} is not supported"
+    yield from _paths(linux, kinds)
+    if linux.sysctl:
+        from . import sysctl
+
+        yield from sysctl.faults(linux.sysctl, kinds, domainname=domainname)
+    if linux.resources is not None:
+        from . import resources
+
+        yield from resources.faults(linux.resources, "$.linux.resources")
+    if linux.seccomp is not None:
+        from libseccomp.check import check
+
+        for path, text in check(linux.seccomp):
+            yield f"$.linux.seccomp{path}: {text}"
+    if (
+        linux.time_offsets
+        or linux.net_devices
+        or linux.intel_rdt is not None
+        or linux.memory_policy is not None
+        or linux.personality is not None
+    ):
+        from . import rare
+
+        yield from rare.faults(linux, kinds)
+
+
+def _is_new(kind: str, namespaces: tuple[LinuxNamespace, ...]) -> bool:
+    return any([n.type == kind and not n.path for n in namespaces])
+
+
+def _namespaces(namespaces: tuple[LinuxNamespace, ...]) -> Iterator[str]:
+    seen = set()
+    for i, namespace in enumerate(namespaces):
+        shown = f"{{{quote(namespace.type)} {quote(namespace.path or '')}}}"
+        if namespace.type not in NAMESPACES:
+            yield f"namespace {shown} does not exist"
+        elif namespace.type in seen:
+            yield f"malformed spec file: duplicated ns {shown}"
+        seen.add(namespace.type)
+        if namespace.path and not namespace.path.startswith("/"):
+            yield f"$.linux.namespaces[{i}].path: must be absolute, got {quote(namespace.path)}"
+
+
+def _user_namespace(linux: Linux, *, new: bool) -> Iterator[str]:
+    if new:
+        for kind, mappings in (("uid", linux.uid_mappings), ("gid", linux.gid_mappings)):
+            if not mappings:
+                yield f"user namespaces enabled, but no {kind} mappings found"
+    elif linux.uid_mappings or linux.gid_mappings:
+        # With a path the maps may be repeated, if they are that namespace's: the plan looks.
+        if not any([namespace.type == "user" for namespace in linux.namespaces]):
+            yield (
+                "user namespace mappings specified, but user namespace isn't enabled in the config"
+            )
+
+
+def _mappings(mappings: tuple[LinuxIDMapping, ...], path: str) -> Iterator[str]:
+    if len(mappings) > _MOST_MAPPINGS:
+        yield f"{path}: more than {_MOST_MAPPINGS} lines"
+        return
+    for i, mapping in enumerate(mappings):
+        if mapping.size == 0:
+            yield f"{path}[{i}].size: must not be 0"
+        elif max(mapping.container_id, mapping.host_id) + mapping.size - 1 > _LAST_ID:
+            yield f"{path}[{i}].size: goes beyond the last id, {_LAST_ID}"
+    for key, side in (("containerID", "container_id"), ("hostID", "host_id")):
+        end = 0
+        for first, size, i in sorted(
+            [(getattr(m, side), m.size, i) for i, m in enumerate(mappings)]
+        ):
+            if first < end:
+                yield f"{path}[{i}].{key}: overlaps with another line"
+            end = max(end, first + size)
+
+
+def _device(device: LinuxDevice, path: str) -> Iterator[str]:
+    if device.type not in ("c", "u", "b", "p"):
+        yield "invalid device type"
+    if not device.path.startswith("/"):
+        yield f"{path}.path: must be absolute, got {quote(device.path)}"
+    if device.type == "p":
+        return
+    # A number out of range would be cut down to another device's.
+    for key, number, most in (
+        ("major", device.major, _MOST_MAJOR),
+        ("minor", device.minor, _MOST_MINOR),
+    ):
+        if not 0 <= number <= most:
+            yield f"{path}.{key}: must be between 0 and {most}, got {number}"
+
+
+def _paths(linux: Linux, kinds: set[str]) -> Iterator[str]:
+    if "mount" not in kinds and (linux.masked_paths or linux.readonly_paths):
+        yield "unable to restrict sys entries without a private MNT namespace"
+    for key, paths in (
+        ("maskedPaths", linux.masked_paths),
+        ("readonlyPaths", linux.readonly_paths),
+    ):
+        for i, path in enumerate(paths):
+            if not path.startswith("/"):
+                yield f"$.linux.{key}[{i}]: must be absolute, got {quote(path)}"

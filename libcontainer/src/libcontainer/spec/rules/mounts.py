@@ -1,0 +1,74 @@
+"""Rules for `mounts`, as far as text can tell.  Links inside the root are followed later, and
+what they lead to is judged again there, by the same `refused_destination`.
+"""
+
+from __future__ import annotations
+
+from .words import clean, quote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..document import Spec
+    from ..linux import Linux
+    from ..mounts import Mount
+
+# What may be mounted below /proc: the files that lxcfs shows in the container's own measure, and
+# two that other programs are known to need.  Anything else could undo a mask or fake a state.
+PROC_FILES = frozenset(
+    [
+        "/proc/cpuinfo",
+        "/proc/diskstats",
+        "/proc/loadavg",
+        "/proc/meminfo",
+        "/proc/slabinfo",
+        "/proc/stat",
+        "/proc/swaps",
+        "/proc/uptime",
+        "/proc/sys/crypto/fips_enabled",
+        "/proc/sys/kernel/ns_last_pid",
+    ]
+)
+
+
+def is_bind(mount: Mount) -> bool:
+    """Tell whether it is a bind mount.  Type `bind` alone is one too: it can mean nothing else."""
+    return "bind" in mount.options or "rbind" in mount.options or mount.type == "bind"
+
+
+def refused_destination(mount: Mount, path: str, root: str) -> str | None:
+    """Say why `mount` may not go to `path`, absolute inside the root `root`; None if it may."""
+    if path == "/":
+        return f"mountpoint {quote(mount.destination)} is on the top of rootfs {quote(root)}"
+    if path == "/proc" and not (mount.type == "proc" or is_bind(mount)):
+        return f"{quote(mount.destination)} cannot be mounted because it is not of type proc"
+    if path.startswith("/proc/") and path not in PROC_FILES:
+        return f"{quote(mount.destination)} cannot be mounted because it is inside /proc"
+    return None
+
+
+def faults(spec: Spec, linux: Linux) -> Iterator[str]:
+    """Yield what is wrong with the document's mounts."""
+    kinds = [namespace.type for namespace in linux.namespaces]
+    if spec.mounts and "mount" not in kinds:
+        yield "$.mounts: mounts need a mount namespace"
+    root = spec.root.path if spec.root else ""
+    for i, mount in enumerate(spec.mounts):
+        path = f"$.mounts[{i}]"
+        if not mount.destination:
+            yield f"{path}.destination: empty"
+        elif reason := refused_destination(mount, clean(mount.destination), root):
+            yield reason
+        if not mount.source and is_bind(mount):
+            yield f"{path}.source: a bind mount needs one"
+        yield from _mappings(mount, path, has_user_namespace="user" in kinds)
+
+
+def _mappings(mount: Mount, path: str, *, has_user_namespace: bool) -> Iterator[str]:
+    if bool(mount.uid_mappings) != bool(mount.gid_mappings):
+        yield "id-mapped mounts must have both uid and gid mappings specified"
+    elif not mount.uid_mappings and not has_user_namespace:
+        for option in mount.options:
+            if option in ("idmap", "ridmap"):
+                yield f"{path}.options: {option} needs mappings or a user namespace"

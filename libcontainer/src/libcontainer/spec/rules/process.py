@@ -1,0 +1,101 @@
+"""Rules for `process`, and for the process of `exec`."""
+
+from __future__ import annotations
+
+from .words import is_list_format, quote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..idmapping import LinuxIDMapping
+    from ..linux import Linux
+    from ..process import CPUAffinity, POSIXRlimit, Process, User
+
+# include/uapi/asm-generic/resource.h; the numbers are those of both of our architectures.
+RLIMITS = {
+    "RLIMIT_CPU": 0,
+    "RLIMIT_FSIZE": 1,
+    "RLIMIT_DATA": 2,
+    "RLIMIT_STACK": 3,
+    "RLIMIT_CORE": 4,
+    "RLIMIT_RSS": 5,
+    "RLIMIT_NPROC": 6,
+    "RLIMIT_NOFILE": 7,
+    "RLIMIT_MEMLOCK": 8,
+    "RLIMIT_AS": 9,
+    "RLIMIT_LOCKS": 10,
+    "RLIMIT_SIGPENDING": 11,
+    "RLIMIT_MSGQUEUE": 12,
+    "RLIMIT_NICE": 13,
+    "RLIMIT_RTPRIO": 14,
+    "RLIMIT_RTTIME": 15,
+}
+_OOM_SCORES = range(-1000, 1001)
+
+
+def faults(process: Process, linux: Linux, path: str) -> Iterator[str]:
+    """Yield what is wrong with a process of a container with that `linux` object."""
+    if not process.cwd:
+        yield "Cwd property must not be empty"
+    elif not process.cwd.startswith("/"):
+        yield "Cwd must be an absolute path"
+    if not process.args:
+        yield "args must not be empty"
+    yield from _env(process.env)
+    yield from _user(process.user, linux)
+    if process.rlimits:
+        yield from _rlimits(process.rlimits, f"{path}.rlimits")
+    score = process.oom_score_adj
+    if score is not None and score not in _OOM_SCORES:
+        yield f"{path}.oomScoreAdj: must be between -1000 and 1000, got {score}"
+    if process.scheduler is not None or process.io_priority is not None:
+        from . import scheduling  # rare: not worth its import every time
+
+        yield from scheduling.faults(process, path)
+    if process.exec_cpu_affinity is not None:
+        yield from _affinity(process.exec_cpu_affinity, f"{path}.execCPUAffinity")
+
+
+def _env(env: tuple[str, ...]) -> Iterator[str]:
+    for text in env:
+        if "=" not in text:
+            yield "invalid environment variable: missing '='"
+        elif text[0] == "=":
+            yield "invalid environment variable: name cannot be empty"
+
+
+def _user(user: User, linux: Linux) -> Iterator[str]:
+    # With a path, or without a user namespace of its own, the maps are somewhere on the host.
+    if not (linux.uid_mappings or linux.gid_mappings):
+        return
+    if not any([n.type == "user" and not n.path for n in linux.namespaces]):
+        return
+    for call, kind, number, mappings in (
+        ("setuid", "uid", user.uid, linux.uid_mappings),
+        ("setgid", "gid", user.gid, linux.gid_mappings),
+    ):
+        if mappings and not _is_mapped(number, mappings):
+            yield f"cannot {call} to unmapped {kind} {number} in user namespace"
+
+
+def _is_mapped(number: int, mappings: tuple[LinuxIDMapping, ...]) -> bool:
+    return any([m.container_id <= number < m.container_id + m.size for m in mappings])
+
+
+def _rlimits(rlimits: tuple[POSIXRlimit, ...], path: str) -> Iterator[str]:
+    seen = set()
+    for i, limit in enumerate(rlimits):
+        if limit.type not in RLIMITS:
+            yield f"wrong rlimit value: {limit.type}"
+        elif limit.type in seen:
+            yield f"{path}[{i}].type: {limit.type} is given twice"
+        seen.add(limit.type)
+        if limit.soft > limit.hard:
+            yield f"{path}[{i}].soft: above the hard limit, {limit.soft} > {limit.hard}"
+
+
+def _affinity(affinity: CPUAffinity, path: str) -> Iterator[str]:
+    for key, cpus in (("initial", affinity.initial), ("final", affinity.final)):
+        if cpus and not is_list_format(cpus):
+            yield f"{path}.{key}: not a list of CPUs, got {quote(cpus)}"

@@ -1,0 +1,128 @@
+"""Rules for what few documents have: clocks, network devices, RDT, memory policy, personality."""
+
+from __future__ import annotations
+
+from .words import is_list_format, quote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Set
+
+    from ..linux import Linux, LinuxIntelRdt, LinuxMemoryPolicy, LinuxNetDevice
+
+CLOCKS = ("boottime", "monotonic")
+_LAST_NANOSECOND = 999_999_999
+_LONGEST_INTERFACE = 15  # bytes; IFNAMSIZ with its NUL, include/uapi/linux/if.h
+
+# include/uapi/linux/mempolicy.h
+MEMORY_MODES = {
+    "MPOL_DEFAULT": 0,
+    "MPOL_PREFERRED": 1,
+    "MPOL_BIND": 2,
+    "MPOL_INTERLEAVE": 3,
+    "MPOL_LOCAL": 4,
+    "MPOL_PREFERRED_MANY": 5,
+    "MPOL_WEIGHTED_INTERLEAVE": 6,
+}
+MEMORY_FLAGS = {
+    "MPOL_F_NUMA_BALANCING": 1 << 13,
+    "MPOL_F_RELATIVE_NODES": 1 << 14,
+    "MPOL_F_STATIC_NODES": 1 << 15,
+}
+_WITHOUT_NODES = ("MPOL_DEFAULT", "MPOL_LOCAL")
+_WITH_NODES = ("MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_PREFERRED_MANY", "MPOL_WEIGHTED_INTERLEAVE")
+
+# include/uapi/linux/personality.h
+DOMAINS = {"LINUX": 0x0, "LINUX32": 0x8}
+
+
+def faults(linux: Linux, kinds: Set[str]) -> Iterator[str]:
+    """Yield what is wrong with those objects, in a container with those kinds of namespaces."""
+    if linux.time_offsets:
+        yield from _time_offsets(linux)
+    if linux.net_devices:
+        if "network" not in kinds:
+            yield "unable to move network devices without a NET namespace"
+        for name, device in linux.net_devices.items():
+            yield from _net_device(name, device)
+    if linux.intel_rdt is not None:
+        yield from _intel_rdt(linux.intel_rdt)
+    if linux.memory_policy is not None:
+        yield from _memory_policy(linux.memory_policy, "$.linux.memoryPolicy")
+    if linux.personality is not None and linux.personality.domain not in DOMAINS:
+        yield f"$.linux.personality.domain: unknown, got {quote(linux.personality.domain)}"
+
+
+def _time_offsets(linux: Linux) -> Iterator[str]:
+    path = "$.linux.timeOffsets"
+    found = [namespace for namespace in linux.namespaces if namespace.type == "time"]
+    if not found:
+        yield ("time namespace offsets specified, but time namespace isn't enabled in the config")
+    elif found[0].path:
+        yield (
+            "time namespace enabled, but both namespace path and time offsets specified"
+            " -- you may only provide one"
+        )
+    for clock, offset in (linux.time_offsets or {}).items():
+        if clock not in CLOCKS:
+            yield f"{path}[{quote(clock)}]: unknown clock"
+        if offset.nanosecs > _LAST_NANOSECOND:
+            yield f"{path}[{quote(clock)}].nanosecs: must be below 1000000000"
+
+
+def _net_device(name: str, device: LinuxNetDevice) -> Iterator[str]:
+    for given in (name, device.name):
+        # None and empty keep the name; the kernel fills in a number for %d.
+        if given is name or given:
+            if not is_interface_name(given or ""):
+                yield f"invalid network device name {quote(given or '')}"
+
+
+def is_interface_name(name: str) -> bool:
+    """Tell whether the kernel takes the name.  Kernel: net/core/dev.c, dev_valid_name."""
+    return (
+        0 < len(name.encode()) <= _LONGEST_INTERFACE
+        and name not in (".", "..")
+        and not any([c in "/:" or c.isspace() for c in name])
+    )
+
+
+def _intel_rdt(rdt: LinuxIntelRdt) -> Iterator[str]:
+    path = "$.linux.intelRdt"
+    group = rdt.clos_id
+    if group is not None and group != "/" and (group in ("", ".", "..") or "/" in group):
+        yield "invalid intelRdt.ClosID"
+    if "\n" in (rdt.l3_cache_schema or ""):
+        yield f"{path}.l3CacheSchema: more than one line"
+    bandwidth = rdt.mem_bw_schema
+    if bandwidth and (not bandwidth.startswith("MB:") or "\n" in bandwidth):
+        yield f"{path}.memBwSchema: must be one line that starts with MB:"
+    for i, line in enumerate(rdt.schemata):
+        if "\n" in line:
+            yield f"{path}.schemata[{i}]: more than one line"
+
+
+def _memory_policy(policy: LinuxMemoryPolicy, path: str) -> Iterator[str]:
+    if policy.mode not in MEMORY_MODES:
+        yield f"invalid memory policy mode {quote(policy.mode)}"
+    for i, flag in enumerate(policy.flags):
+        if flag not in MEMORY_FLAGS:
+            yield f"{path}.flags[{i}]: unknown, got {quote(flag)}"
+    if {"MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES"} <= set(policy.flags):
+        yield f"{path}.flags: static and relative nodes exclude each other"
+    if "MPOL_F_NUMA_BALANCING" in policy.flags and policy.mode != "MPOL_BIND":
+        yield f"{path}.flags: MPOL_F_NUMA_BALANCING is only for MPOL_BIND"
+    if policy.nodes.strip() and not is_list_format(policy.nodes):
+        yield f"{path}.nodes: not a list, got {quote(policy.nodes)}"
+    elif policy.nodes.strip() and policy.mode in _WITHOUT_NODES:
+        yield f"memory policy mode requires 0 nodes but got {_count(policy.nodes)}"
+    elif not policy.nodes.strip() and policy.mode in _WITH_NODES:
+        yield "memory policy mode requires at least one node but got 0"
+
+
+def _count(nodes: str) -> int:
+    total = 0
+    for part in nodes.split(","):
+        low, _, high = part.partition("-")
+        total += int(high or low) - int(low) + 1
+    return total
