@@ -1,3 +1,83 @@
-"""libcgroups"""
+"""Linux control groups: make, limit, measure, freeze and kill groups of processes."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .entry import Entry
+    from .errors import BusError, CgroupError, ControlFileError, ControllerMissing
+    from .manager import CgroupState, load_manager, open_manager
+    from .protocol import CgroupManager
+    from .resources import (
+        LinuxBlockIO,
+        LinuxCPU,
+        LinuxDeviceCgroup,
+        LinuxHugepageLimit,
+        LinuxInterfacePriority,
+        LinuxMemory,
+        LinuxNetwork,
+        LinuxPids,
+        LinuxRdma,
+        LinuxResources,
+        LinuxThrottleDevice,
+        LinuxWeightDevice,
+    )
+else:
+
+    def __getattr__(name):
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        globals()[name] = found = getattr(import_module("." + _HOME[name], __name__), name)
+        return found
+
+    _HOME = {
+        "BusError": "errors",
+        "CgroupError": "errors",
+        "CgroupManager": "protocol",
+        "CgroupState": "manager",
+        "ControlFileError": "errors",
+        "ControllerMissing": "errors",
+        "Entry": "entry",
+        "LinuxBlockIO": "resources",
+        "LinuxCPU": "resources",
+        "LinuxDeviceCgroup": "resources",
+        "LinuxHugepageLimit": "resources",
+        "LinuxInterfacePriority": "resources",
+        "LinuxMemory": "resources",
+        "LinuxNetwork": "resources",
+        "LinuxPids": "resources",
+        "LinuxRdma": "resources",
+        "LinuxResources": "resources",
+        "LinuxThrottleDevice": "resources",
+        "LinuxWeightDevice": "resources",
+        "load_manager": "manager",
+        "open_manager": "manager",
+    }
+
+__all__ = [
+    "BusError",
+    "CgroupError",
+    "CgroupManager",
+    "CgroupState",
+    "ControlFileError",
+    "ControllerMissing",
+    "Entry",
+    "LinuxBlockIO",
+    "LinuxCPU",
+    "LinuxDeviceCgroup",
+    "LinuxHugepageLimit",
+    "LinuxInterfacePriority",
+    "LinuxMemory",
+    "LinuxNetwork",
+    "LinuxPids",
+    "LinuxRdma",
+    "LinuxResources",
+    "LinuxThrottleDevice",
+    "LinuxWeightDevice",
+    "load_manager",
+    "open_manager",
+]
 
 __version__ = "0.1.0"

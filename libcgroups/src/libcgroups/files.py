@@ -1,0 +1,191 @@
+"""Control files: one small text in, one small text out.
+
+The kernel takes a control file's value from a single write(2), and tells what is wrong with it by
+that call's errno.  Files are opened without O_CREAT and O_TRUNC: where a controller is missing
+(or the hierarchy is a plain folder by mistake) the answer is ENOENT, never a new file.
+"""
+
+from __future__ import annotations
+
+import posix
+from errno import EBUSY, EINVAL, ENODEV, ENOENT, EOPNOTSUPP
+
+from ._record import Record
+from .errors import CgroupError, ControlFileError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_READ = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW
+_WRITE = posix.O_WRONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW
+# A file that is not there: never was, went with its cgroup, or belongs to a feature that is off.
+_ABSENT = (ENOENT, ENODEV, EOPNOTSUPP)
+
+
+class Write(Record):
+    """One value for one control file."""
+
+    file: str
+    value: str
+    optional: bool = False  # a missing file is no error
+    # The kernel checks some files against each other (limit <= memory+swap, burst <= quota), so
+    # which is first depends on what is in force.  Such a write may fail with EINVAL; it is
+    # repeated after the others, and only then its error counts.
+    postponable: bool = False
+
+
+class Directory:
+    """One cgroup's directory in one hierarchy."""
+
+    __slots__ = ("name", "path")
+
+    def __init__(self, path: str, name: str = "") -> None:
+        self.path = path
+        self.name = name  # below the mount point, for messages
+
+    def read(self, file: str) -> str:
+        """Return the file's text without the last newline."""
+        path = f"{self.path}/{file}"
+        try:
+            return read_text(path).rstrip("\n")
+        except OSError as e:
+            raise ControlFileError(path, None, e.errno or 0, self.name) from e
+
+    def find(self, file: str) -> str | None:
+        """Return the file's text, None where the kernel has no such file or the cgroup is gone."""
+        try:
+            return self.read(file)
+        except ControlFileError as e:
+            if e.errno in _ABSENT:
+                return None
+            raise
+
+    def has(self, file: str) -> bool:
+        return exists(f"{self.path}/{file}")
+
+    def write(self, file: str, value: str) -> None:
+        path = f"{self.path}/{file}"
+        try:
+            write_text(path, value)
+        except OSError as e:
+            raise ControlFileError(path, value, e.errno or 0, self.name) from e
+
+    def write_all(
+        self,
+        writes: Iterable[Write],
+        explain: Callable[[Write, ControlFileError, Directory], CgroupError] | None = None,
+    ) -> None:
+        """Do the writes in order, the postponed ones last.
+
+        `explain` may turn a refusal into an error that says more.
+        """
+        postponed = []
+        for write in writes:
+            try:
+                self.write(write.file, write.value)
+            except ControlFileError as e:
+                if write.postponable and e.errno == EINVAL:
+                    postponed.append(write)
+                elif not (write.optional and e.errno == ENOENT):
+                    raise (explain(write, e, self) if explain else e) from e.__cause__
+        if postponed:
+            self.write_all([write.replace(postponable=False) for write in postponed], explain)
+
+
+def read_text(path: str) -> str:
+    """Return a small file's whole text."""
+    fd = posix.open(path, _READ)
+    try:
+        data = posix.read(fd, 65536)
+        if len(data) >= 4096:  # a control file gives at most a page at once, longer ones in pieces
+            while more := posix.read(fd, 65536):
+                data += more
+    finally:
+        posix.close(fd)
+    return data.decode("utf-8", "surrogateescape")
+
+
+def write_text(path: str, text: str) -> None:
+    """Give a control file its value by one write(2)."""
+    fd = posix.open(path, _WRITE)
+    try:
+        posix.write(fd, text.encode("utf-8", "surrogateescape"))
+    finally:
+        posix.close(fd)
+
+
+def exists(path: str) -> bool:
+    try:
+        posix.stat(path)
+    except OSError:
+        return False
+    return True
+
+
+def make_directories(mount: str, inside: str, name: str = "") -> list[str]:
+    """Make the directory `inside` (an absolute path) below `mount`, with its parents.
+
+    Returns those that were made, topmost first; on failure they are removed again.  What already
+    exists must be a real directory: a symlink could lead out of the hierarchy.
+    """
+    made: list[str] = []
+    path = mount
+    for part in inside.split("/")[1:]:
+        path = f"{path}/{part}"
+        try:
+            posix.mkdir(path, 0o755)
+        except FileExistsError:
+            if posix.lstat(path).st_mode & 0o170000 == 0o040000:
+                continue
+            remove_directories(made)
+            raise CgroupError(f"{path} is not a directory") from None
+        except OSError as e:
+            remove_directories(made)
+            raise ControlFileError(path, None, e.errno or 0, name, "mkdir") from e
+        made.append(path)
+    return made
+
+
+def remove_directories(made: list[str]) -> None:
+    """Undo `make_directories`.  Best effort: what others use by now stays."""
+    for path in reversed(made):
+        try:
+            posix.rmdir(path)
+        except OSError:
+            return
+
+
+def children(path: str) -> list[str]:
+    """Return the paths of the cgroups right below; none if it is gone."""
+    try:
+        entries = list(posix.scandir(path))
+    except OSError:
+        return []
+    return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+
+def remove_tree(path: str, kill: Callable[[str], None]) -> None:
+    """Remove a cgroup and those below it.
+
+    A cgroup cannot be removed while it has processes or children: children go first, then what
+    is left inside is killed and given time to leave (a second in all).
+    """
+    import time
+
+    delay = 0.001
+    for attempt in range(12):
+        try:
+            posix.rmdir(path)
+            return
+        except FileNotFoundError:
+            return
+        except OSError as e:
+            if e.errno != EBUSY or attempt == 11:
+                raise ControlFileError(path, None, e.errno or 0, "", "rmdir") from e
+        for child in children(path):
+            remove_tree(child, kill)
+        if attempt:
+            kill(path)
+            time.sleep(delay)
+            delay = min(delay * 2, 0.1)

@@ -1,0 +1,90 @@
+"""Which manager: v1 (and hybrid), v2, systemd, or none at all."""
+
+from __future__ import annotations
+
+from ._record import Record
+from .errors import CgroupError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .protocol import CgroupManager
+
+ROOT = "/sys/fs/cgroup"
+
+
+class CgroupState(Record):
+    """Where a container's cgroup is, for whoever comes later.
+
+    The rules of `cgroupsPath` depend on the caller's own cgroup, so they are followed once.
+    """
+
+    manager: str  # "v1", "v2", "systemd" or "disabled"
+    paths: dict[str, str]  # hierarchy to directory; "" is the v2 one
+    root: str = ROOT
+    unit: str | None = None  # systemd only, as are the rest
+    slice: str | None = None
+    user: bool = False  # owned by the user's systemd
+    sub: str = ""  # cgroup below the unit's own
+
+
+def open_manager(
+    path: str | None,
+    *,
+    container_id: str,
+    systemd: bool = False,
+    disabled: bool = False,
+    rootless: bool = False,
+    annotations: dict[str, str] | None = None,
+    root: str = ROOT,
+    proc: str = "/proc",
+) -> CgroupManager:
+    """Return the manager of a cgroup that need not exist yet.
+
+    `path` is the spec's `linux.cgroupsPath`: absolute is below the mount point, relative starts
+    at the caller's own cgroup (v2: beside it), None stands for `container_id`; with `systemd` it
+    is `slice:prefix:name`.  `rootless` tolerates refused hierarchies as long as no limit needs
+    them.  `annotations` may hold `org.systemd.property.*`.
+    """
+    if disabled:
+        from .disabled import Manager as Disabled
+
+        return Disabled()
+    from .paths import find_hierarchies, find_unified, is_unified
+
+    if systemd:
+        from .systemd.manager import open_systemd
+
+        return open_systemd(
+            path, container_id, rootless=rootless, annotations=annotations or {}, root=root,
+            proc=proc,
+        )  # fmt: skip
+    wanted = path or container_id
+    if is_unified(root):
+        from .v2.manager import Manager as V2
+
+        return V2(find_unified(root, proc, wanted), rootless=rootless, default=not path, root=root)
+    from .v1.manager import Manager as V1
+
+    hierarchies = find_hierarchies(root, proc, wanted)
+    if not [h for h in hierarchies if h.key]:
+        raise CgroupError(f"no cgroup hierarchy is mounted below {root}")
+    return V1(hierarchies, rootless=rootless, root=root)
+
+
+def load_manager(state: CgroupState) -> CgroupManager:
+    """Return the manager of a cgroup that was made before."""
+    if state.manager == "v1":
+        from .v1.manager import load as load_v1
+
+        return load_v1(state)
+    if state.manager == "v2":
+        from .v2.manager import load as load_v2
+
+        return load_v2(state)
+    if state.manager == "systemd":
+        from .systemd.manager import load as load_systemd
+
+        return load_systemd(state)
+    from .disabled import Manager as Disabled
+
+    return Disabled()

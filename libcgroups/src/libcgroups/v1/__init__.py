@@ -1,0 +1,1 @@
+"""Cgroup v1 and hybrid: one directory in each hierarchy."""

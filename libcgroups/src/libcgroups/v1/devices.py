@@ -1,0 +1,41 @@
+"""`devices.allow` and `devices.deny`.
+
+Kernel: Documentation/admin-guide/cgroup-v1/devices.rst.
+"""
+
+from __future__ import annotations
+
+from errno import EPERM
+
+from ..devices import parse_list, resolve, transition
+from ..errors import ControlFileError
+from ..files import read_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..files import Directory
+    from ..resources import LinuxDeviceCgroup
+
+
+def apply(
+    rules: tuple[LinuxDeviceCgroup, ...], directory: Directory, *, fresh: bool, rootless: bool
+) -> None:
+    """Make the cgroup's device list what `rules` come to.
+
+    `fresh` is a cgroup whose list nobody relies on yet: it is written whole, unread.
+    """
+    target = resolve(rules)
+    current = None if fresh else parse_list(directory.read("devices.list"))
+    try:
+        for allow, line in transition(current, target):
+            directory.write("devices.allow" if allow else "devices.deny", line)
+    except ControlFileError as e:
+        # Needs CAP_SYS_ADMIN on the host.  Without it the kernel's checks on device nodes in a
+        # user namespace are stricter than any rule could be.
+        if not (rootless or target.allows_everything() or (e.errno == EPERM and _is_mapped())):
+            raise
+
+
+def _is_mapped() -> bool:
+    """Tell whether we are in a user namespace other than the host's."""
+    return read_text("/proc/self/uid_map").split() != ["0", "0", "4294967295"]

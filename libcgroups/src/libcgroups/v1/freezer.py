@@ -1,0 +1,73 @@
+"""`freezer.state`, and signals, which a frozen v1 cgroup only delivers after its thaw.
+
+Kernel: Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst.
+"""
+
+from __future__ import annotations
+
+import posix
+import time
+from errno import ESRCH
+
+from ..errors import CgroupError, ControlFileError
+from ..files import exists, write_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..files import Directory
+    from .manager import Manager
+
+_SIGKILL = 9
+_ROUNDS = 1000
+
+
+def freeze(freezer: Directory) -> None:
+    """Freeze, and return when every process stands.
+
+    While processes fork, the kernel can stay at FREEZING for ever: the children are missed.
+    Asking again helps mostly, a short thaw now and then helps the rest.
+    """
+    try:
+        for i in range(_ROUNDS):
+            if i % 50 == 49:
+                freezer.write("freezer.state", "THAWED")
+                time.sleep(0.01)
+            freezer.write("freezer.state", "FROZEN")
+            if i % 25 == 24:
+                time.sleep(0.01)
+            if freezer.read("freezer.state") == "FROZEN":
+                return
+        raise CgroupError("unable to freeze")
+    except CgroupError:
+        try:
+            freezer.write("freezer.state", "THAWED")
+        except ControlFileError:
+            pass  # best effort: the first error is the one to tell
+        raise
+
+
+def kill(manager: Manager, signal: int) -> None:
+    """Signal every process of the cgroup and below."""
+    freezer = manager.directory("freezer")
+    was_frozen = manager.is_frozen()
+    if signal == _SIGKILL and (unified := manager.paths.get("")):
+        # At once and without a race, if the host is hybrid and the kernel 5.14.
+        if exists(unified + "/cgroup.kill"):
+            write_text(unified + "/cgroup.kill", "1")
+    elif freezer is not None and not was_frozen:
+        # Nobody may fork between the reading of the list and the signals.
+        freeze(freezer)
+    try:
+        for pid in manager.pids():
+            _signal(pid, signal)
+    finally:
+        if freezer is not None and (signal == _SIGKILL or not was_frozen):
+            freezer.write("freezer.state", "THAWED")
+
+
+def _signal(pid: int, signal: int) -> None:
+    try:
+        posix.kill(pid, signal)
+    except OSError as e:
+        if e.errno != ESRCH:
+            raise CgroupError(f"signal {signal} to process {pid}: {e.strerror}") from e

@@ -1,0 +1,276 @@
+"""One cgroup in every v1 hierarchy that is mounted, and in the v2 one of a hybrid host.
+
+Controllers that are mounted together are one directory; the named hierarchies (name=systemd) and
+hybrid's v2 one have no limits, but who looks for a process's cgroup looks there too, and v2 has
+`cgroup.kill`.
+"""
+
+from __future__ import annotations
+
+import posix
+from errno import EACCES, EINVAL, ENOSPC, EPERM, EROFS
+
+from .. import files
+from ..errors import CgroupError, ControlFileError, ControllerMissing
+from ..files import Directory
+from ..manager import CgroupState
+from ..paths import Hierarchy, below
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from ..entry import Entry
+    from ..events import Events
+    from ..resources import LinuxResources
+    from ..stats import Stats
+
+_REFUSED = (EACCES, EPERM, EROFS)
+# The kernel's name of the controller, where it is not ours.
+_KERNEL_NAMES = {"io": "blkio"}
+
+
+class Manager:
+    """A cgroup under v1 or hybrid."""
+
+    def __init__(
+        self, hierarchies: list[Hierarchy], *, rootless: bool = False, root: str = "/sys/fs/cgroup"
+    ) -> None:
+        self._hierarchies = hierarchies
+        self._rootless = rootless
+        self._root = root
+        self._fresh = False  # made by us: nobody has changed a value yet
+        self._of = {name: h for h in hierarchies for name in h.controllers}
+
+    # -- where it is
+
+    @property
+    def paths(self) -> dict[str, str]:
+        return {h.key: h.path for h in self._hierarchies}
+
+    @property
+    def path(self) -> str:
+        found = self._of.get("devices") or self._hierarchies[0]
+        return found.path
+
+    def exists(self) -> bool:
+        return files.exists(self.path)
+
+    def to_state(self) -> CgroupState:
+        return CgroupState(manager="v1", paths=self.paths, root=self._root)
+
+    def directory(self, controller: str) -> Directory | None:
+        """Return the directory of `controller`, None if it is not mounted or was refused."""
+        found = self._of.get(_KERNEL_NAMES.get(controller, controller))
+        return None if found is None else Directory(found.path, found.inside)
+
+    # -- life
+
+    def create(self, resources: LinuxResources | None = None) -> int | None:
+        made: list[str] = []
+        existed = []
+        try:
+            for hierarchy in list(self._hierarchies):
+                if new := self._make(hierarchy):
+                    made += new
+                if hierarchy in self._hierarchies and hierarchy.path not in new:
+                    existed.append(hierarchy)
+            self._refuse_used(existed)
+        except CgroupError:
+            files.remove_directories(made)
+            raise
+        self._fresh = not existed
+        return None
+
+    def _make(self, hierarchy: Hierarchy) -> list[str]:
+        try:
+            made = files.make_directories(hierarchy.mount, hierarchy.inside, hierarchy.inside)
+        except ControlFileError as e:
+            if not (self._rootless and e.errno in _REFUSED):
+                raise
+            self._forget(hierarchy)
+            return []
+        if "cpuset" in hierarchy.controllers:
+            from .cpuset import seed
+
+            try:
+                seed(hierarchy.mount, hierarchy.inside)
+            except CgroupError:
+                files.remove_directories(made)
+                raise
+        return made
+
+    def _forget(self, hierarchy: Hierarchy) -> None:
+        self._hierarchies.remove(hierarchy)
+        for name in hierarchy.controllers:
+            del self._of[name]
+
+    def _refuse_used(self, existed: list[Hierarchy]) -> None:
+        used = {pid for h in existed for pid in _pids(h.path, recursive=True)}
+        if used:
+            raise CgroupError(f"container's cgroup is not empty: {len(used)} process(es) found")
+        # Also a new cgroup is frozen, if its parent is.
+        if (freezer := self.directory("freezer")) and freezer.find("freezer.state") in (
+            "FROZEN",
+            "FREEZING",
+        ):
+            raise CgroupError("container's cgroup unexpectedly frozen")
+
+    def open_entry(self, sub: str = "", controllers: tuple[str, ...] | None = None) -> Entry | None:
+        from ..entry import open_entry
+
+        paths = {h.key: h.path + below(sub) for h in self._chosen(controllers)}
+        unified = paths.pop("", None)
+        try:
+            return open_entry(unified, [f"{path}/tasks" for path in paths.values()])
+        except OSError as e:
+            if self._rootless and e.errno in _REFUSED:
+                return None  # `add` knows which to leave out
+            raise ControlFileError(e.filename, None, e.errno or 0, "", "open") from e
+
+    def _chosen(self, controllers: tuple[str, ...] | None) -> list[Hierarchy]:
+        if controllers is None:
+            return list(self._hierarchies)
+        return [h for h in self._hierarchies if set(controllers) & set(h.controllers)]
+
+    def add(self, pid: int, sub: str = "", controllers: tuple[str, ...] | None = None) -> None:
+        inside = below(sub)
+        for hierarchy in self._chosen(controllers):
+            try:
+                _join(Directory(hierarchy.path + inside, hierarchy.inside + inside), pid)
+            except ControlFileError as e:
+                if not (self._rootless and e.errno in _REFUSED):
+                    raise
+                self._forget(hierarchy)
+
+    def remove(self) -> None:
+        for hierarchy in self._hierarchies:
+            if hierarchy.inside != "/":  # the hierarchy's own root, if a spec says "/"
+                files.remove_tree(hierarchy.path, _kill_in)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.remove()
+
+    # -- limits
+
+    def apply(self, resources: LinuxResources) -> None:
+        if resources.unified:
+            raise CgroupError("invalid configuration: cannot use unified on cgroup v1")
+        from ..controllers import concerned
+
+        for name in concerned(resources):
+            if (directory := self.directory(name)) is None:
+                raise self._missing(name)
+            if name == "devices":
+                from .devices import apply
+
+                rules = resources.devices or ()
+                apply(rules, directory, fresh=self._fresh, rootless=self._rootless)
+                continue
+            kernel_name = _KERNEL_NAMES.get(name, name)
+            controller = __import__(f"{__package__}.{kernel_name}", None, None, ("writes",))
+            writes = controller.writes(resources, directory)
+            directory.write_all(writes, getattr(controller, "explain", None))
+
+    def _missing(self, name: str) -> ControllerMissing:
+        if self._rootless:
+            text = f"cannot set {name} limit: container could not join or create cgroup"
+            return ControllerMissing(name, text)
+        name = _KERNEL_NAMES.get(name, name)
+        return ControllerMissing(
+            name, f"cannot set {name} limit", f"the cgroup v1 controller {name} is not mounted"
+        )
+
+    # -- what goes on
+
+    def freeze(self) -> None:
+        from .freezer import freeze
+
+        freeze(self._freezer())
+
+    def thaw(self) -> None:
+        self._freezer().write("freezer.state", "THAWED")
+
+    def is_frozen(self) -> bool:
+        freezer = self.directory("freezer")
+        # self_freezing: this cgroup's own setting; freezer.state says FROZEN below a frozen parent
+        return freezer is not None and freezer.find("freezer.self_freezing") == "1"
+
+    def _freezer(self) -> Directory:
+        if (freezer := self.directory("freezer")) is None:
+            raise ControllerMissing(
+                "freezer", "cannot freeze", "the cgroup v1 controller freezer is not mounted"
+            )
+        return freezer
+
+    def pids(self, recursive: bool = True) -> tuple[int, ...]:
+        return _pids(self.path, recursive=recursive)
+
+    def kill(self, signal: int) -> None:
+        from .freezer import kill
+
+        kill(self, signal)
+
+    def oom_kills(self) -> int | None:
+        memory = self.directory("memory")
+        text = memory.find("memory.oom_control") if memory else None
+        for line in (text or "").splitlines():
+            if line[:9] == "oom_kill ":
+                return int(line[9:])
+        return None
+
+    def stats(self) -> Stats:
+        from .stats import read_stats
+
+        return read_stats(self)
+
+    def events(self) -> Events:
+        from ..events import open_v1
+
+        return open_v1(self.directory("memory"), self.path)
+
+
+def load(state: CgroupState) -> Manager:
+    """Return the manager of a cgroup that was made before."""
+    found = [Hierarchy(key, "", inside=path) for key, path in state.paths.items()]
+    return Manager(found, root=state.root)
+
+
+def _join(directory: Directory, pid: int) -> None:
+    for attempt in range(5):
+        try:
+            return directory.write("cgroup.procs", str(pid))
+        except ControlFileError as e:
+            if e.errno == ENOSPC:
+                raise CgroupError(
+                    f"cannot move process {pid} into {directory.name}: its cpuset.cpus or "
+                    "cpuset.mems is empty"
+                ) from e
+            # EINVAL: a task that has not fully started yet
+            if e.errno != EINVAL or attempt == 4:
+                raise
+        import time
+
+        time.sleep(0.03)
+
+
+def _pids(path: str, *, recursive: bool) -> tuple[int, ...]:
+    try:
+        found = tuple([int(line) for line in files.read_text(f"{path}/cgroup.procs").split()])
+    except OSError:
+        return ()
+    if recursive:
+        for child in files.children(path):
+            found += _pids(child, recursive=True)
+    return found
+
+
+def _kill_in(path: str) -> None:
+    for pid in _pids(path, recursive=True):
+        try:
+            posix.kill(pid, 9)
+        except OSError:
+            continue  # gone by itself

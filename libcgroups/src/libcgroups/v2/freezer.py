@@ -1,0 +1,71 @@
+"""`cgroup.freeze`.  Kernel: Documentation/admin-guide/cgroup-v2.rst, "Core Interface Files"."""
+
+from __future__ import annotations
+
+import posix
+import select
+from errno import ENOENT, ESRCH
+
+from ..errors import CgroupError, ControlFileError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..files import Directory
+    from .manager import Manager
+
+_PATIENCE = 10_000  # milliseconds
+
+
+def freeze(directory: Directory) -> None:
+    """Freeze, and return when every process stands."""
+    directory.write("cgroup.freeze", "1")
+    try:
+        _wait(directory)
+    except CgroupError:
+        directory.write("cgroup.freeze", "0")
+        raise
+
+
+def thaw(directory: Directory) -> None:
+    """Let the processes go on."""
+    try:
+        directory.write("cgroup.freeze", "0")
+    except ControlFileError as e:
+        if e.errno != ENOENT:  # a kernel without a freezer has nothing frozen
+            raise
+
+
+def _wait(directory: Directory) -> None:
+    """Wait for "frozen 1".  The kernel wakes who polls cgroup.events when a line changes."""
+    fd = posix.open(f"{directory.path}/cgroup.events", posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        poll = select.poll()
+        poll.register(fd, select.POLLPRI)
+        for _ in range(100):
+            if b"frozen 1" in posix.pread(fd, 4096, 0):
+                return
+            poll.poll(_PATIENCE // 100)
+    finally:
+        posix.close(fd)
+    raise CgroupError("unable to freeze")
+
+
+def signal_all(manager: Manager, signal: int) -> None:
+    """Signal every process of the cgroup and below, frozen meanwhile so that none forks away."""
+    was_frozen = manager.is_frozen()
+    if not was_frozen:
+        freeze(manager.directory)
+    try:
+        for pid in manager.pids():
+            _signal(pid, signal)
+    finally:
+        if not was_frozen:
+            thaw(manager.directory)
+
+
+def _signal(pid: int, signal: int) -> None:
+    try:
+        posix.kill(pid, signal)
+    except OSError as e:
+        if e.errno != ESRCH:
+            raise CgroupError(f"signal {signal} to process {pid}: {e.strerror}") from e
