@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._record import Record
     from .args import (
         RECORDS,
         CreateArgs,
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     )
     from .commands import OCI
     from .errors import UsageError
-    from .people import completion_script, group, help_text, hint, man_page
+    from .manual import man_page
+    from .people import complete, completion_script, completion_variable, group, help_text, hint
     from .table import Argument, Command, Option, Table
     from .writer import render
 else:
@@ -55,6 +57,7 @@ _HOME = {
     "OCI": "commands",
     "Option": "table",
     "RECORDS": "args",
+    "Record": "_record",
     "RunArgs": "args",
     "SpecArgs": "args",
     "StartArgs": "args",
@@ -62,11 +65,13 @@ _HOME = {
     "Table": "table",
     "UsageError": "errors",
     "VersionArgs": "args",
+    "complete": "people",
     "completion_script": "people",
+    "completion_variable": "people",
     "group": "people",
     "help_text": "people",
     "hint": "people",
-    "man_page": "people",
+    "man_page": "manual",
     "parse": "args",
     "render": "writer",
 }
@@ -85,6 +90,7 @@ __all__ = [
     "KillArgs",
     "ListArgs",
     "Option",
+    "Record",
     "RunArgs",
     "SpecArgs",
     "StartArgs",
@@ -92,7 +98,9 @@ __all__ = [
     "Table",
     "UsageError",
     "VersionArgs",
+    "complete",
     "completion_script",
+    "completion_variable",
     "group",
     "help_text",
     "hint",

@@ -17,9 +17,11 @@ from .reader import read_command, read_globals
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
+    from typing import Any, TypeAlias
 
     from .table import Table
+
+    Args: TypeAlias = Any  # which record it is depends on the command's name
 
 
 class GlobalArgs(Record):
@@ -141,7 +143,7 @@ class Invocation(Record):
 
     globals: GlobalArgs
     command: str  # a name of the table, or version
-    args: Any
+    args: Args
 
 
 def parse(
@@ -166,7 +168,7 @@ def parse(
     try:
         command, values = read_command(words, table, program)
     except UsageError as e:
-        raise UsageError(e.text, e.exit_status, e.command, globals) from None
+        raise UsageError(e.text, e.exit_status, e.command, globals, e.word) from None
     if "help" in values:
         return Invocation(globals, "help", HelpArgs(command.name))
     return Invocation(globals, command.name, records[command.name](**values))

@@ -65,7 +65,7 @@ def _global_options() -> tuple[Option, ...]:
         Option(
             ("rootless",),
             TEXT,
-            "whether to tolerate that cgroups may not be written; auto: if not root on the host",
+            "tolerate cgroups that may not be written; auto: unless root of the host",
             "WHEN",
             default="auto",
             choices=("true", "false", "auto"),
@@ -83,9 +83,7 @@ def _id() -> Argument:
 
 def _create_options() -> tuple[Option, ...]:
     return (
-        Option(
-            ("bundle", "b"), PATH, "directory of the bundle; by default the current one", "DIR"
-        ),
+        Option(("bundle", "b"), PATH, "directory of the bundle; by default the current one", "DIR"),
         Option(
             ("config", "f"),
             PATH,
@@ -178,7 +176,7 @@ def _kill() -> Command:
         "send a signal to a container",
         "Sends a signal, by name or number, to the first process of a container. Options go"
         " before the id.",
-        ("kill web1 KILL", "kill --all web1 9", "kill --regex '^web' TERM"),
+        ("kill web1 KILL", "kill --regex '^web' 9"),
         (
             Option(("all", "a"), FLAG, "signal every process of the container", hidden=True),
             Option(
@@ -302,4 +300,5 @@ OCI = Table(
         "help": _help,
         "h": _help,
     },
+    "Open Container Initiative runtime",
 )

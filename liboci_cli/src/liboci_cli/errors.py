@@ -16,7 +16,8 @@ class UsageError(Exception):
 
     `exit_status` is 1, or 3 for an unknown command.  `command` is the command whose part was
     being read, None for the global part.  `globals` are the global options if those could be
-    read: a caller that was given `--log` owes its log the error too.
+    read: a caller that was given `--log` owes its log the error too.  `word` is the command or
+    option that nobody knows, without dashes; `people.hint` looks for what was meant.
     """
 
     errno: int | None = None  # as on every error of these libraries; no kernel is involved here
@@ -27,10 +28,11 @@ class UsageError(Exception):
         exit_status: int = 1,
         command: str | None = None,
         globals: GlobalArgs | None = None,
+        word: str | None = None,
     ) -> None:
-        super().__init__(text, exit_status, command, globals)
+        super().__init__(text, exit_status, command, globals, word)
         self.text, self.exit_status = text, exit_status
-        self.command, self.globals = command, globals
+        self.command, self.globals, self.word = command, globals, word
 
     def __str__(self) -> str:
         return self.text

@@ -56,7 +56,7 @@ def read_command(
         if topic is not None and topic not in table.commands:
             raise _no_topic(topic)
     except UsageError as e:
-        raise UsageError(e.text, e.exit_status, command.name) from None
+        raise UsageError(e.text, e.exit_status, command.name, word=e.word) from None
     return command, values
 
 
@@ -77,7 +77,7 @@ def _read_rest(command: Command, words: Sequence[str], program: str) -> dict[str
 
 
 def _no_topic(word: str) -> UsageError:
-    return UsageError(f"No help topic for '{printable(word)}'", 3)
+    return UsageError(f"No help topic for '{printable(word)}'", 3, word=word)
 
 
 def _check_count(command: Command, count: int, program: str) -> None:
@@ -123,7 +123,7 @@ def _read_options(
 def _find(known: dict[str, Option], typed: str) -> Option:
     name = typed[2:] if typed[:2] == "--" else typed[1:]
     if (option := known.get(name)) is None:
-        raise UsageError(f"flag provided but not defined: -{printable(name)}")
+        raise UsageError(f"flag provided but not defined: -{printable(name)}", word=name)
     return option
 
 

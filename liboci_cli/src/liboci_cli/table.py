@@ -48,6 +48,24 @@ class Option(Record):
         """The attribute of the arguments' record that holds the value."""
         return self.names[0].replace("-", "_")
 
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The names with their dashes, short ones first, as help shows them."""
+        short = [f"-{name}" for name in self.names if len(name) == 1]
+        return (*short, *[f"--{name}" for name in self.names if len(name) > 1])
+
+    @property
+    def label(self) -> str:
+        """The spellings and what they take: `-b, --bundle DIR`."""
+        return " ".join([", ".join(self.spellings), self.metavar]).rstrip()
+
+    @property
+    def note(self) -> str:
+        """What the option does, which words it takes and what it is by default."""
+        words = [", ".join(self.choices)] if self.choices else []
+        words += [f"default: {self.default}"] if self.default else []
+        return f"{self.help} ({'; '.join(words)})" if words else self.help
+
 
 class Argument(Record):
     """A word that is known by its position."""
@@ -58,6 +76,17 @@ class Argument(Record):
     required: bool = True
     default: str | None = None
     many: bool = False  # takes all that follow; the last argument only
+
+    @property
+    def usage(self) -> str:
+        """The argument in a line that shows how to call the command."""
+        shown = self.metavar + ("..." if self.many else "")
+        return shown if self.required else f"[{shown}]"
+
+    @property
+    def note(self) -> str:
+        """What the argument is, and what it is by default."""
+        return f"{self.help} (default: {self.default})" if self.default else self.help
 
 
 class Command(Record):
@@ -75,12 +104,15 @@ class Command(Record):
 class Table:
     """The commands of a program by name; two names may have one command.
 
-    `options` and `commands` hold functions, because most starts need few of the rows.
+    `options` and `commands` hold functions, because a start needs few of the rows.
     """
 
-    def __init__(self, options: MakeOptions, commands: Mapping[str, MakeCommand]) -> None:
+    def __init__(
+        self, options: MakeOptions, commands: Mapping[str, MakeCommand], summary: str = ""
+    ) -> None:
         self.options = options
         self.commands = commands
+        self.summary = summary  # what the program is
 
     def command(self, name: str) -> Command | None:
         """Make the row of a command; None if there is no such command."""

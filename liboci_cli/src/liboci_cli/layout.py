@@ -1,0 +1,136 @@
+"""click commands made from rows of the table, with help laid out like a manual page.
+
+This is the only module that imports click at its top; `people` imports it when asked.
+"""
+
+from __future__ import annotations
+
+import click
+
+from .table import (
+    COUNT,
+    FLAG,
+    INT,
+    PATH,
+    REQUEST,
+    TEXTS,
+    U16,
+    UINT,
+    WITHOUT_VALUE,
+    help_option,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeAlias
+
+    from .table import Argument, Command, Option, Table
+
+    CompleteId: TypeAlias = Callable[[str], Iterable[str]]  # a command's name to ids
+
+_WIDTH = 80
+_LABEL = 30  # widest label that still has its text beside it
+_TYPES: dict[str, click.ParamType[Any] | None] = {
+    PATH: click.Path(),
+    INT: click.INT,
+    UINT: click.IntRange(0, 2**64 - 1),
+    U16: click.IntRange(0, 2**16 - 1),
+}
+
+
+def _settings() -> dict[str, Any]:
+    return {"terminal_width": _WIDTH, "help_option_names": list(help_option().spellings)}
+
+
+class Program(click.Group):
+    """The whole table."""
+
+    def __init__(self, table: Table, program: str, complete_id: CompleteId | None) -> None:
+        super().__init__(
+            program,
+            commands=[Row(row, program, complete_id) for row in table.all()],
+            params=[_option(row) for row in table.options() if row.names[0] != "help"],
+            invoke_without_command=True,
+            context_settings=_settings(),
+            short_help=table.summary,
+        )
+        self.table, self.program = table, program
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the program's page."""
+        summary = f" - {self.table.summary}" if self.table.summary else ""
+        _text(formatter, "NAME", f"{self.program}{summary}")
+        _text(formatter, "USAGE", f"{self.program} [global options] COMMAND [options] [arguments]")
+        rows = [(row.name, row.summary) for row in self.table.all()]
+        _list(formatter, "COMMANDS", rows)
+        _list(formatter, "GLOBAL OPTIONS", _shown(self.table.options()))
+        formatter.write(f"\n{self.program} COMMAND --help says more about a command.\n")
+
+
+class Row(click.Command):
+    """One command."""
+
+    def __init__(self, row: Command, program: str, complete_id: CompleteId | None) -> None:
+        arguments = [_argument(argument, row.name, complete_id) for argument in row.arguments]
+        super().__init__(
+            row.name,
+            params=[*[_option(option) for option in row.options], *arguments],
+            short_help=row.summary,
+            context_settings=_settings() | {"allow_interspersed_args": not row.options_stop},
+        )
+        self.row, self.program = row, program
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's page."""
+        row, called = self.row, f"{self.program} {self.row.name}"
+        _text(formatter, "NAME", f"{called} - {row.summary}")
+        usage = " ".join([called, "[options]", *[a.usage for a in row.arguments]])
+        _text(formatter, "USAGE", usage)
+        _text(formatter, "DESCRIPTION", row.description)
+        _list(formatter, "ARGUMENTS", [(a.metavar, a.note) for a in row.arguments])
+        _list(formatter, "OPTIONS", _shown((*row.options, help_option())))
+        _text(formatter, "EXAMPLE", *[f"{self.program} {line}" for line in row.examples])
+
+
+def _text(formatter: click.HelpFormatter, heading: str, *lines: str) -> None:
+    with formatter.section(heading):
+        for line in lines:
+            formatter.write_text(line)
+
+
+def _list(formatter: click.HelpFormatter, heading: str, rows: list[tuple[str, str]]) -> None:
+    if rows:
+        with formatter.section(heading):
+            formatter.write_dl(rows, col_max=_LABEL)
+
+
+def _shown(options: Iterable[Option]) -> list[tuple[str, str]]:
+    return [(option.label, option.note) for option in options if not option.hidden]
+
+
+def _option(row: Option) -> click.Option:
+    return click.Option(
+        [*row.spellings, row.field],
+        type=click.Choice(row.choices) if row.choices else _TYPES.get(row.kind),
+        is_flag=row.kind in (FLAG, REQUEST) or None,
+        count=row.kind == COUNT,
+        multiple=row.kind == TEXTS,
+        metavar=None if row.kind in WITHOUT_VALUE else row.metavar,
+        help=row.help,
+        hidden=row.hidden,
+    )
+
+
+def _argument(row: Argument, command: str, complete_id: CompleteId | None) -> click.Argument:
+    def complete(ctx: Any, param: Any, incomplete: str) -> list[str]:
+        found = complete_id(command) if complete_id and row.field == "id" else ()
+        return [id for id in found if id.startswith(incomplete)]
+
+    return click.Argument(
+        [row.field],
+        metavar=row.metavar,
+        required=row.required,
+        nargs=-1 if row.many else 1,
+        shell_complete=complete,
+    )

@@ -1,0 +1,125 @@
+"""What people ask for: help, a hint after a mistake, completion, a click group.
+
+All of it comes from the table.  Parsing does not: click's dialect is another one, so click never
+decides what a command line means.
+"""
+
+from __future__ import annotations
+
+from .commands import OCI
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import click
+
+    from .errors import UsageError
+    from .layout import CompleteId
+    from .table import Option, Table
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def group(program: str, table: Table = OCI, complete_id: CompleteId | None = None) -> click.Group:
+    """Make a click group with a command for each row of the table.
+
+    `complete_id` is given a command's name and returns the ids it could act on; it is called
+    when a shell wants to complete an id.
+    """
+    from .layout import Program  # click, 40 ms
+
+    return Program(table, program, complete_id)
+
+
+def help_text(topic: str | None, program: str, table: Table = OCI) -> str:
+    """Return the help for a command, or for the program if `topic` is None.
+
+    At most 80 columns; the first line is `NAME:`, the second names program and command.
+    KeyError for an unknown command.
+    """
+    import click
+
+    made = group(program, table)
+    row = None if topic is None else table.command(topic)
+    found = made if topic is None else made.commands[row.name if row else topic]
+    settings = found.context_settings
+    with click.Context(found, info_name=program, **settings) as context:
+        return found.get_help(context) + "\n"
+
+
+def hint(error: UsageError, program: str, table: Table = OCI) -> str:
+    """Return one line that helps after a wrong command line: what was meant, or where to read."""
+    if error.word is None or (meant := _meant(error, error.word, table)) is None:
+        called = f"{program} {error.command}" if error.command else program
+        return f"see {called} --help"
+    return meant
+
+
+def _meant(error: UsageError, word: str, table: Table) -> str | None:
+    if error.exit_status == 3:
+        near = _nearest(word, [row.name for row in table.all()])
+        return f"did you mean {near}?" if near else None
+    globals, row = table.options(), table.command(error.command or "")
+    own = row.options if row else globals
+    if row and word in _names(globals):
+        return f"{_dashed(word)} goes before the command"
+    if not row and any([word in _names(other.options) for other in table.all()]):
+        return f"{_dashed(word)} goes after the command"
+    near = _nearest(word, _names([option for option in own if not option.hidden]))
+    return f"did you mean {_dashed(near)}?" if near else None
+
+
+def _names(options: Iterable[Option]) -> list[str]:
+    return [name for option in options for name in option.names]
+
+
+def _dashed(name: str) -> str:
+    return f"-{name}" if len(name) == 1 else f"--{name}"
+
+
+def _nearest(word: str, words: list[str]) -> str | None:
+    from difflib import get_close_matches
+
+    # 0.7: at the usual 0.6 `restore` would become `create`.
+    return next(iter(get_close_matches(word, words, 1, 0.7)), None)
+
+
+def completion_script(shell: str, program: str) -> str:
+    """Return the script by which a shell completes the program's command lines.
+
+    The script calls the program with `completion_variable` set; it answers by `complete`.
+    KeyError for a shell that is not one of SHELLS.
+    """
+    from click.shell_completion import ShellComplete
+
+    kind = _shell(shell)
+    made = kind(group(program), {}, program, completion_variable(program))
+    # Not its own `source`: bash's starts a bash to ask for its version.
+    return ShellComplete.source(made)
+
+
+def completion_variable(program: str) -> str:
+    """Return the environment variable that asks the program for completions."""
+    return f"_{program.upper().replace('-', '_')}_COMPLETE"
+
+
+def complete(
+    instruction: str, program: str, table: Table = OCI, complete_id: CompleteId | None = None
+) -> str:
+    """Answer a shell; `instruction` is the value of the variable, such as `bash_complete`.
+
+    What was typed so far comes in the environment, as click's scripts hand it over.
+    """
+    kind = _shell(instruction.partition("_")[0])
+    made = group(program, table, complete_id)
+    return kind(made, {}, program, completion_variable(program)).complete()
+
+
+def _shell(name: str) -> type[click.shell_completion.ShellComplete]:
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(name)
+    if name not in SHELLS or found is None:
+        raise KeyError(name)
+    return found

@@ -1,0 +1,165 @@
+"""Help, hints, completion and the manual page."""
+
+import subprocess
+
+import pytest
+
+from liboci_cli import (
+    OCI,
+    UsageError,
+    complete,
+    completion_script,
+    completion_variable,
+    help_text,
+    hint,
+    man_page,
+    parse,
+)
+from liboci_cli.table import help_option
+
+COMMANDS = OCI.all()
+PAGES = [None, *COMMANDS]
+PAGE_IDS = ["program", *[c.name for c in COMMANDS]]
+
+
+@pytest.mark.parametrize("command", PAGES, ids=PAGE_IDS)
+def test_help_page(command):
+    """
+    Help begins with the name, fits 80 columns and has every option that is not hidden.
+    """
+    options = (*command.options, help_option()) if command else OCI.options()
+    text = help_text(command.name if command else None, "oci")
+    lines = text.splitlines()
+
+    assert lines[0] == "NAME:"
+    assert lines[1].split()[: 2 if command else 1] == ["oci", *([command.name] if command else [])]
+    assert max(map(len, lines)) <= 80
+    assert text.endswith("\n")
+    for option in options:
+        shown = [line for line in lines if line.strip().startswith(option.label)]
+        assert len(shown) == (not option.hidden)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=PAGE_IDS[1:])
+def test_help_shows_examples_unbroken(command):
+    """
+    An example stands on one line, to be copied.
+    """
+    lines = help_text(command.name, "oci").splitlines()
+
+    for example in command.examples:
+        assert f"  oci {example}" in lines
+
+
+def test_help_of_the_program_lists_the_commands():
+    """
+    The program's page has every command with its summary.
+    """
+    text = help_text(None, "oci")
+
+    for command in COMMANDS:
+        assert any(
+            [line.split(None, 1) == [command.name, command.summary] for line in text.splitlines()]
+        )
+
+
+def test_help_by_another_name():
+    """
+    Another name of a command has its help; no command has none.
+    """
+    assert help_text("h", "oci") == help_text("help", "oci")
+    with pytest.raises(KeyError, match="bogus"):
+        help_text("bogus", "oci")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param(["creat"], "did you mean create?", id="command"),
+        pytest.param(["help", "creat"], "did you mean create?", id="topic"),
+        pytest.param(["frobnicate"], "see oci --help", id="unlike-any-command"),
+        pytest.param(["--rot", "/x"], "did you mean --root?", id="global-option"),
+        pytest.param(["create", "--bundel"], "did you mean --bundle?", id="option"),
+        pytest.param(["create", "--debug"], "--debug goes before the command", id="too-late"),
+        pytest.param(["--bundle"], "--bundle goes after the command", id="too-early"),
+        pytest.param(["-b"], "-b goes after the command", id="short-too-early"),
+        pytest.param(["create", "--zzz"], "see oci create --help", id="unlike-any-option"),
+        pytest.param(["create"], "see oci create --help", id="other-mistake"),
+        pytest.param(["--root"], "see oci --help", id="other-global-mistake"),
+    ],
+)
+def test_hint(words, expected):
+    """
+    After a mistake one line says what was meant, or where to read.
+    """
+    with pytest.raises(UsageError) as e:
+        parse(words)
+
+    assert hint(e.value, "oci") == expected
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_script(shell):
+    """
+    The script of each shell asks the program by its variable.
+    """
+    assert completion_variable("oci-run") == "_OCI_RUN_COMPLETE"
+    assert f"{completion_variable('oci')}={shell}_complete" in completion_script(shell, "oci")
+
+
+def test_completion_script_is_bash():
+    """
+    bash accepts its script.
+    """
+    script = completion_script("bash", "oci")
+
+    assert subprocess.run(["bash", "-n"], input=script, text=True).returncode == 0
+
+
+def test_unknown_shell():
+    """
+    Only known shells can be completed.
+    """
+    with pytest.raises(KeyError, match="tcsh"):
+        completion_script("tcsh", "oci")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        pytest.param("oci sta", ["plain,start", "plain,state"], id="command"),
+        pytest.param("oci create --bu", ["plain,--bundle"], id="option"),
+        pytest.param("oci list --format j", ["plain,json"], id="choice"),
+        pytest.param("oci create --bundle /", ["file,/"], id="path"),
+        pytest.param("oci start we", ["plain,web1", "plain,web2"], id="id"),
+        pytest.param("oci kill web1 K", [], id="not-an-id"),
+    ],
+)
+def test_completion(monkeypatch, line, expected):
+    """
+    Commands, options, their words, files and ids are completed.
+    """
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split()) - 1))
+    asked = []
+
+    def ids(command):
+        asked.append(command)
+        return ["web1", "web2", "db"]
+
+    assert complete("bash_complete", "oci", complete_id=ids).splitlines() == expected
+    assert asked in ([], ["start"])
+
+
+def test_man_page():
+    """
+    The manual page has all commands and options, with roff's characters escaped.
+    """
+    page = man_page("oci")
+
+    assert page.startswith(".TH OCI 8\n.SH NAME\noci \\- Open Container Initiative runtime\n")
+    for command in COMMANDS:
+        assert f"\n.SS oci {command.name}" in page
+        for option in command.options:
+            label = option.label.replace("-", r"\-")
+            assert (f"\n\\fB{label}\\fR\n" in page) is not option.hidden
