@@ -16,11 +16,11 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .bpf import disassemble, run_program
+    from .bpf import BadProgram, Program
     from .compiler import compile_profile
     from .constants import ALLOW, ERRNO, KILL_PROCESS, KILL_THREAD, LOG, NOTIFY, TRACE, TRAP
     from .context import Filter
-    from .decision import Decision, explain
+    from .decision import Decision, Judge, explain
     from .errors import CallFailed, LibraryMissing, NotKnown, ProfileError, SeccompError
     from .faults import check
     from .handover import ContainerProcessState
@@ -41,12 +41,14 @@ else:
 
     _HOME = {
         "ALLOW": "constants",
+        "BadProgram": "bpf",
         "CallFailed": "errors",
         "CompiledFilter": "program",
         "ContainerProcessState": "handover",
         "Decision": "decision",
         "ERRNO": "constants",
         "Filter": "context",
+        "Judge": "decision",
         "KILL_PROCESS": "constants",
         "KILL_THREAD": "constants",
         "LOG": "constants",
@@ -59,26 +61,27 @@ else:
         "NotKnown": "errors",
         "Notification": "notify",
         "ProfileError": "errors",
+        "Program": "bpf",
         "SeccompError": "errors",
         "TRACE": "constants",
         "TRAP": "constants",
         "check": "faults",
         "compile_profile": "compiler",
-        "disassemble": "bpf",
         "explain": "decision",
         "load_program": "kernel",
-        "run_program": "bpf",
         "set_no_new_privs": "kernel",
     }
 
 __all__ = [
     "ALLOW",
+    "BadProgram",
     "CallFailed",
     "CompiledFilter",
     "ContainerProcessState",
     "Decision",
     "ERRNO",
     "Filter",
+    "Judge",
     "KILL_PROCESS",
     "KILL_THREAD",
     "LOG",
@@ -91,14 +94,13 @@ __all__ = [
     "NotKnown",
     "Notification",
     "ProfileError",
+    "Program",
     "SeccompError",
     "TRACE",
     "TRAP",
     "check",
     "compile_profile",
-    "disassemble",
     "explain",
     "load_program",
-    "run_program",
     "set_no_new_privs",
 ]

@@ -58,9 +58,10 @@ class CallFailed(SeccompError):
 class NotKnown(SeccompError):
     """libseccomp knows no such thing; `kind` is "system call" or "architecture"."""
 
-    def __init__(self, kind: str, name: str | int) -> None:
-        super().__init__(kind, name)
-        self.kind, self.name = kind, name
+    def __init__(self, kind: str, name: str | int, arch: str | None = None) -> None:
+        super().__init__(kind, name, arch)
+        self.kind, self.name, self.arch = kind, name, arch
 
     def __str__(self) -> str:
-        return f"no {self.kind} {self.name} is known to libseccomp"
+        where = f" of {self.arch}" if self.arch else ""
+        return f"no {self.kind} {self.name}{where} is known to libseccomp"

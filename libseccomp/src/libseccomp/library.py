@@ -14,6 +14,7 @@ from .errors import CallFailed, LibraryMissing, NotKnown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 SONAME = "libseccomp.so.2"
@@ -172,7 +173,7 @@ def syscall_number(name: str, arch: str | None = None) -> int:
     else:
         number = library.seccomp_syscall_resolve_name_arch(arch_token(arch), text)
     if number == NOT_FOUND:
-        raise NotKnown("system call", name)
+        raise NotKnown("system call", name, arch)
     return number
 
 
@@ -181,8 +182,23 @@ def rewritten_number(name: str, arch: str) -> int:
     text = name.encode("utf-8", "surrogateescape")
     number: int = open_library().seccomp_syscall_resolve_name_rewrite(arch_token(arch), text)
     if number == NOT_FOUND:
-        raise NotKnown("system call", name)
+        raise NotKnown("system call", name, arch)
     return number
+
+
+def real_number(name: str, arch: str) -> int:
+    """Return the number by which a program calls, never a pseudo number.  Raises NotKnown.
+
+    The library gives calls that are also reached through another one (`socket` through
+    `socketcall` on x86) a pseudo number, so the table is searched the other way round.
+    """
+    number = syscall_number(name, arch)
+    if number >= 0:
+        return number
+    for number, known in known_calls(arch):
+        if known == name:
+            return number
+    raise NotKnown("system call", name, arch)
 
 
 def syscall_name(number: int, arch: str | None = None) -> str:
@@ -193,12 +209,40 @@ def syscall_name(number: int, arch: str | None = None) -> str:
     token = library.seccomp_arch_native() if arch is None else arch_token(arch)
     found = library.seccomp_syscall_resolve_num_arch(token, number)
     if not found:
-        raise NotKnown("system call", number)
+        raise NotKnown("system call", number, arch)
     try:
         name: str = ffi.string(found).decode()
         return name
     finally:
         libc().free(found)  # the library hands over what it allocated
+
+
+# Where the numbers of an architecture begin, if not at 0.
+_BASES = {
+    "SCMP_ARCH_X32": 0x40000000,
+    "SCMP_ARCH_MIPS": 4000,
+    "SCMP_ARCH_MIPSEL": 4000,
+    "SCMP_ARCH_MIPS64": 5000,
+    "SCMP_ARCH_MIPSEL64": 5000,
+    "SCMP_ARCH_MIPS64N32": 6000,
+    "SCMP_ARCH_MIPSEL64N32": 6000,
+}
+_ROOM = 1024  # numbers above the base; Linux has used 550
+_ARM_PRIVATE = (0xF0001, 0xF0006)  # cacheflush, set_tls ...
+
+
+def known_calls(arch: str) -> Iterator[tuple[int, str]]:
+    """Yield number and name of every call of an architecture that the library knows."""
+    arch = arch_name(arch_token(arch))
+    base = _BASES.get(arch, 0)
+    numbers = [*range(base, base + _ROOM)]
+    if arch == "SCMP_ARCH_ARM":
+        numbers += range(*_ARM_PRIVATE)
+    for number in numbers:
+        try:
+            yield number, syscall_name(number, arch)
+        except NotKnown:
+            continue
 
 
 def libc() -> Any:

@@ -133,7 +133,8 @@ class Listener:
         # A bytearray: only for a buffer that it may change does ioctl return the call's result.
         request = bytearray(pack("=QIIII", call.id, flags, fd, number or 0, cloexec))
         try:
-            return fcntl.ioctl(self.fd, IOCTL_NOTIF_ADDFD, request)
+            added: int = fcntl.ioctl(self.fd, IOCTL_NOTIF_ADDFD, request)
+            return added
         except OSError as e:
             raise CallFailed("ioctl SECCOMP_IOCTL_NOTIF_ADDFD", f"fd {fd}", e.errno or 0) from e
 
