@@ -8,6 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .default import default_spec
     from .document import Spec
     from .features import Features
     from .hooks import Hook, Hooks
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
         User,
     )
     from .state import ContainerProcessState, State
+    from .structuring import converter
+    from .write import without_defaults
 else:
 
     def __getattr__(name):
@@ -71,8 +74,11 @@ else:
         "Spec": "document",
         "State": "state",
         "User": "process",
+        "converter": "structuring",
+        "default_spec": "default",
         "load_process": "load",
         "load_spec": "load",
+        "without_defaults": "write",
     }
 
 __all__ = [
@@ -101,6 +107,9 @@ __all__ = [
     "Spec",
     "State",
     "User",
+    "converter",
+    "default_spec",
     "load_process",
     "load_spec",
+    "without_defaults",
 ]

@@ -7,6 +7,8 @@ features package, so `Linux` here is another class than the configuration's.
 from __future__ import annotations
 
 from .._record import Record
+from .state import VERSION
+from .unsupported import is_supported
 
 
 class Cgroup(Record):
@@ -100,3 +102,104 @@ class Features(Record):
     linux: Linux | None = None
     annotations: dict[str, str] | None = None
     potentially_unsafe_config_annotations: tuple[str, ...] | None = None
+
+
+# Annotations by which a document can make the runtime do more than its typed fields say; engines
+# that take documents from strangers refuse these.  One that ends in a dot is a prefix.
+UNSAFE_ANNOTATIONS = (
+    "bundle",
+    "io.kubernetes.cri.container-type",
+    "module.wasm.image/variant",
+    "org.criu.config",
+    "org.systemd.property.",
+    "run.oci.",
+)
+
+
+def features(
+    *,
+    version: str,
+    capabilities: tuple[str, ...],
+    mount_options: tuple[str, ...],
+    seccomp_version: str | None,
+    seccomp_flags: tuple[str, ...] = (),
+    systemd: bool = False,
+) -> Features:
+    """Return what this program can do, whatever the host has.
+
+    `capabilities` and `mount_options` are the names in the tables of the code that acts on them,
+    `seccomp_flags` what library and kernel take, `seccomp_version` None without the library;
+    `systemd` says whether the systemd manager of cgroups can be chosen.
+    """
+    annotations = {
+        "org.opencontainers.runc.checkpoint.enabled": "false",
+        "org.pyoci.version": version,
+    }
+    if seccomp_version is not None:
+        annotations["io.github.seccomp.libseccomp.version"] = seccomp_version
+    return Features(
+        oci_version_min="1.0.0",
+        oci_version_max=VERSION,
+        hooks=_hooks(),
+        mount_options=tuple(sorted(mount_options)),
+        linux=_linux(
+            capabilities, seccomp_flags, seccomp=seccomp_version is not None, systemd=systemd
+        ),
+        annotations=annotations,
+        potentially_unsafe_config_annotations=UNSAFE_ANNOTATIONS,
+    )
+
+
+def _hooks() -> tuple[str, ...]:
+    from .hooks import Hooks
+
+    return tuple([key for _, key, _, _ in Hooks._fields if is_supported(f"hooks.{key}")])
+
+
+def _linux(
+    capabilities: tuple[str, ...], seccomp_flags: tuple[str, ...], *, seccomp: bool, systemd: bool
+) -> Linux:
+    from .rules.linux import NAMESPACES
+
+    rdt = is_supported("linux.intelRdt")
+    has_time = is_supported("linux.namespaces[].type")
+    return Linux(
+        namespaces=tuple([kind for kind in NAMESPACES if kind != "time" or has_time]),
+        capabilities=capabilities,
+        cgroup=Cgroup(
+            v1=True,
+            v2=True,
+            systemd=systemd,
+            systemd_user=systemd,
+            rdma=is_supported("linux.resources.rdma"),
+        ),
+        seccomp=_seccomp(seccomp_flags) if seccomp else Seccomp(enabled=False),
+        apparmor=Apparmor(enabled=is_supported("process.apparmorProfile")),
+        selinux=Selinux(enabled=is_supported("process.selinuxLabel")),
+        memory_policy=_memory_policy(),
+        intel_rdt=IntelRdt(enabled=rdt, schemata=rdt, monitoring=rdt),
+        mount_extensions=MountExtensions(idmap=IDMap(enabled=is_supported("mounts[].options"))),
+        net_devices=NetDevices(enabled=is_supported("linux.netDevices")),
+    )
+
+
+def _seccomp(supported_flags: tuple[str, ...]) -> Seccomp:
+    from libseccomp.constants import ACTIONS, ARCHITECTURES, FLAGS, OPERATORS
+
+    has_notify = is_supported("linux.seccomp")
+    return Seccomp(
+        enabled=True,
+        actions=tuple(sorted([a for a in ACTIONS if a != "SCMP_ACT_NOTIFY" or has_notify])),
+        operators=tuple(sorted(OPERATORS)),
+        archs=tuple(sorted(ARCHITECTURES)),
+        known_flags=tuple(sorted(FLAGS)),
+        supported_flags=tuple(sorted(supported_flags)),
+    )
+
+
+def _memory_policy() -> MemoryPolicy:
+    if not is_supported("linux.memoryPolicy"):
+        return MemoryPolicy(modes=(), flags=())
+    from .rules.rare import MEMORY_FLAGS, MEMORY_MODES
+
+    return MemoryPolicy(modes=tuple(MEMORY_MODES), flags=tuple(MEMORY_FLAGS))

@@ -93,7 +93,7 @@ def _owners(spec: Spec) -> dict[str, list[tuple[str, Any]]]:
     """Return, by the names of the rows' first column, all objects of that kind with their path."""
     linux = spec.linux
     namespaces = linux.namespaces if linux else ()
-    found = {
+    found: dict[str, list[tuple[str, Any]]] = {
         "process": [("process", spec.process)],
         "hooks": [("hooks", spec.hooks)],
         "mounts[]": [(f"mounts[{i}]", mount) for i, mount in enumerate(spec.mounts)],

@@ -49,7 +49,7 @@ def faults(linux: Linux, *, domainname: str | None) -> Iterator[str]:
 
         yield from resources.faults(linux.resources, "$.linux.resources")
     if linux.seccomp is not None:
-        from libseccomp.check import check
+        from libseccomp.faults import check
 
         for path, text in check(linux.seccomp):
             yield f"$.linux.seccomp{path}: {text}"
