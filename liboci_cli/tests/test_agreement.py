@@ -180,3 +180,17 @@ def test_unknown_command_is_not_written():
     """
     with pytest.raises(KeyError, match="bogus"):
         render(Invocation(GlobalArgs(), "bogus", VersionArgs()))
+
+
+@given(invocations())
+def test_invocation_is_an_attrs_value(invocation):
+    """
+    attrs takes an invocation apart, down to the fields of its records.
+    """
+    import attrs
+
+    found = attrs.asdict(invocation)
+
+    assert found["command"] == invocation.command
+    assert found["globals"] == attrs.asdict(invocation.globals)
+    assert RECORDS.get(invocation.command, VersionArgs)(**found["args"]) == invocation.args

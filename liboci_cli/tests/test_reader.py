@@ -15,23 +15,25 @@ from liboci_cli import (
     KillArgs,
     Record,
     Table,
+    UsageError,
     VersionArgs,
     parse,
     render,
 )
+from liboci_cli._record import i64, u16, u64
 from liboci_cli.commands import OCI
 from liboci_cli.table import COUNT, FLAG, INT, TEXT, TEXTS, U16, UINT, Argument, Command, Option
 
 
-class ExecArgs(Record):
+class ExecArgs(Record):  # what a row with every kind of option needs
     id: str
     command: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     tty: bool = False
-    verbose: int = 0
-    weight: int | None = None
-    shares: int | None = None
-    nice: int | None = None
+    verbose: i64 = 0
+    weight: u16 | None = None
+    shares: u64 | None = None
+    nice: i64 | None = None
     cwd: str | None = None
 
 
@@ -174,6 +176,44 @@ def test_numbers(text, expected):
     Numbers are written as in Go's source.
     """
     assert read("exec", "--nice", text, "x").args.nice == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        pytest.param(
+            ["--weight", "65536"],
+            'invalid value "65536" for flag -weight:'
+            ' strconv.ParseUint: parsing "65536": value out of range',
+            id="too-large-for-16-bits",
+        ),
+        pytest.param(
+            ["--shares=-1"],
+            'invalid value "-1" for flag -shares: strconv.ParseUint: parsing "-1": invalid syntax',
+            id="no-sign-without-one",
+        ),
+        pytest.param(
+            ["--nice= 1"],
+            'invalid value " 1" for flag -nice: strconv.ParseInt: parsing " 1": invalid syntax',
+            id="blank",
+        ),
+        pytest.param(
+            ["--nice=--1"],
+            'invalid value "--1" for flag -nice: strconv.ParseInt: parsing "--1": invalid syntax',
+            id="two-signs",
+        ),
+        pytest.param(["--env"], "flag needs an argument: --env", id="nothing-for-a-list"),
+        pytest.param([], '"exec" requires a minimum of 1 argument(s)', id="no-id"),
+    ],
+)
+def test_refused_values(words, text):
+    """
+    A value outside of its option's kind is refused in the words of runc.
+    """
+    with pytest.raises(UsageError) as e:
+        read("exec", *words)
+
+    assert str(e.value) == text
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 import copy
 import pickle
+import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -97,6 +100,42 @@ def test_text(line, text):
 
     assert str(error) == error.text == text
     assert error.exit_status == 1
+
+
+# Where all versions of runc agree; ours adds no name and keeps the dashes that were typed.
+RUNC = [
+    "--bogus",
+    "create",
+    "create a b",
+    "create -b",
+    "create --bogus x",
+    "delete",
+    "features x",
+    "kill",
+    "kill a 9 b",
+    "list --format xml",
+    "list x",
+    "--log-format xml list",
+    "run",
+    "spec x",
+    "start",
+    "state a b",
+    "unknown",
+]
+
+
+@pytest.mark.skipif(not shutil.which("runc"), reason="runc is not installed")
+@pytest.mark.parametrize("line", RUNC)
+def test_same_words_as_runc(line):
+    """
+    runc refuses the same line with the same words and exit status.
+    """
+    runc = subprocess.run(["runc", *line.split()], capture_output=True, text=True, check=False)
+    message = re.search(r'msg="(.*)"$', runc.stderr, re.MULTILINE)
+    error = failure(line.split(), program="runc")
+
+    said = message[1].replace('\\"', '"').removesuffix("\\n")
+    assert (error.text, error.exit_status) == (said, runc.returncode)
 
 
 @pytest.mark.parametrize(

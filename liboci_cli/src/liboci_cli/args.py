@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .table import Table
 
     Args: TypeAlias = Any  # which record it is depends on the command's name
+else:
+    Args = object  # attrs resolves the name when somebody asks for an invocation's fields
 
 
 class GlobalArgs(Record):

@@ -82,17 +82,16 @@ def _no_topic(word: str) -> UsageError:
 
 def _check_count(command: Command, count: int, program: str) -> None:
     least = len([argument for argument in command.arguments if argument.required])
+    most = len(command.arguments)
     many = any([argument.many for argument in command.arguments])
-    most = max(count, least) if many else len(command.arguments)
-    if least <= count <= most:
+    if count < least:
+        wanted = f"a minimum of {least}"
+    elif count > most and not many:
+        wanted = f"a maximum of {most}"
+    else:
         return
-    wanted = (
-        f"exactly {least}"
-        if least == most and not many
-        else f"a minimum of {least}"
-        if count < least
-        else f"a maximum of {most}"
-    )
+    if least == most and not many:
+        wanted = f"exactly {least}"
     prefix = f"{program}: " if program else ""
     raise UsageError(f'{prefix}"{command.name}" requires {wanted} argument(s)')
 
