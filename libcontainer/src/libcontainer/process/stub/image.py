@@ -44,10 +44,11 @@ _ENTRY = _HEADERS + 16
 
 _IGNORE, _FORK, _WANT, _TEXT = 1, 2, 4, 8
 _PAGE = 4096
+_LONGEST_TEXT = 4000  # the text and the longest of _WORDS share the page
 _RESULTS = 64  # offset in the page of results
 _LARGEST = 16 << 20  # bytes of an image; the kernel takes 6 MiB of arguments at most
 _U64 = 0xFFFF_FFFF_FFFF_FFFF
-_RECORDS = tuple([f"<HBBBBBx{words}Q" for words in range(8)])
+_RECORDS = tuple([f"<HBBBBBB{words}Q" for words in range(8)])
 
 # What execve can answer, in runc's words.  The last one fits every number.
 _WORDS = b"".join(
@@ -226,11 +227,12 @@ def build_image(calls: Sequence[Call], *, arch: str, report_fd: int) -> bytes:
     machine, code = _ARCHES[arch]
     if not 0 <= report_fd < 1 << 31:
         raise ValueError(f"build stub: report fd {report_fd} is no file descriptor")
-    data = _Data(len(calls), _ENTRY + len(code))
+    slots = _slots(calls)
+    data = _Data(_ENTRY + len(code), _RESULTS + 8 * len(slots))
     records = []
     for index, call in enumerate(calls):
         try:
-            records.append(_record(call, index, data))
+            records.append(_record(call, index, slots, data))
         except (ValueError, TypeError, OverflowError) as e:
             raise type(e)(f"build stub: call {index}: {e}") from None
     told = any([call.text is not None for call in calls])
@@ -258,7 +260,19 @@ def _headers(machine: int, code_end: int, size: int) -> bytes:
     return elf + load + pack("<IIQQQQQQ", 0x6474E551, 6, 0, 0, 0, 0, 0, 16)  # PT_GNU_STACK
 
 
-def _record(call: Call, index: int, data: _Data) -> bytes:
+def _slots(calls: Sequence[Call]) -> dict[int, int]:
+    """Return the slot of each call whose result another one takes; all other results go to 0."""
+    used = {-1: 0}
+    for call in calls:
+        for arg in call.args:
+            if type(arg) is Result and arg.index not in used:
+                used[arg.index] = len(used)
+    if len(used) > 256:
+        raise ValueError(f"build stub: {len(used) - 1} results are used, at most 255 fit")
+    return used
+
+
+def _record(call: Call, index: int, slots: dict[int, int], data: _Data) -> bytes:
     number, args = call.number, call.args
     if not 0 <= number <= 0xFFFF:
         raise ValueError(f"{number} is no system call")
@@ -271,27 +285,27 @@ def _record(call: Call, index: int, data: _Data) -> bytes:
             words.append(_word(arg, i))
         elif type(arg) is Result:
             results |= 1 << i
-            words.append(_result(arg, index))
+            if not 0 <= arg.index < index:
+                raise ValueError(f"result of call {arg.index} is not known yet")
+            words.append(_RESULTS + 8 * slots[arg.index])
         elif type(arg) is Buffer:
             buffers |= 1 << i
             words.append(data.reserve(arg))
         else:
             words.append(data.address(arg))
+    while words and not words[-1]:  # arguments not given are 0 anyway
+        words.pop()
+    given = len(words)
     flags = _flags(call, words, data)
     count = len(words)
-    return pack(_RECORDS[count], number, len(args), flags, results, buffers, count + 1, *words)
+    head = (number, given, flags, results, buffers, count + 1, slots.get(index, 0))
+    return pack(_RECORDS[count], *head, *words)
 
 
 def _word(value: int, position: int) -> int:
     if -(1 << 63) <= value <= _U64:
         return value & _U64
     raise OverflowError(f"argument {position}: {value} has more than 64 bits")
-
-
-def _result(result: Result, index: int) -> int:
-    if not 0 <= result.index < index:
-        raise ValueError(f"result of call {result.index} is not known yet")
-    return _RESULTS + 8 * result.index
 
 
 def _flags(call: Call, words: list[int], data: _Data) -> int:
@@ -304,6 +318,8 @@ def _flags(call: Call, words: list[int], data: _Data) -> int:
         words.append(call.want)
         return _WANT
     if call.text is not None:
+        if len(call.text) > _LONGEST_TEXT:
+            raise ValueError(f"text of {len(call.text)} bytes, at most {_LONGEST_TEXT} fit")
         words.append(data.address(call.text) | len(call.text) << 32)
         return _TEXT
     return _IGNORE if call.ignore else _FORK if call.fork else 0
@@ -312,13 +328,11 @@ def _flags(call: Call, words: list[int], data: _Data) -> int:
 class _Data:
     """The constants, each placed when first met, and the page of results and buffers."""
 
-    def __init__(self, calls: int, offset: int) -> None:
+    def __init__(self, offset: int, page_end: int) -> None:
         padding = -offset % 8
         self.chunks = [bytes(padding)]
         self.end = _DATA + offset + padding
-        self.page_end = _RESULTS + 8 * calls
-        if self.page_end > _PAGE:
-            raise ValueError(f"build stub: {calls} calls, at most {(_PAGE - _RESULTS) // 8} fit")
+        self.page_end = page_end
         # By identity: the same object is the same place, and nobody hashes 2 MB.  The calls keep
         # the objects alive, so no id is used twice.
         self._places: dict[int, int] = {}

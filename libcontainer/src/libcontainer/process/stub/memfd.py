@@ -77,9 +77,9 @@ def _memfd(name: str) -> int:
     try:
         return posix.memfd_create(name, flags | _MFD_EXEC)
     except OSError as e:
-        # Before Linux 6.3 the flag is unknown and every memfd can be executed.
         if e.errno != errno.EINVAL:
             raise OSError(e.errno, f"memfd_create: {e.strerror}", name) from None
+    # Before Linux 6.3 the flag is unknown and every memfd can be executed.
     return posix.memfd_create(name, flags)
 
 

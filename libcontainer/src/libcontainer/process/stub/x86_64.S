@@ -17,12 +17,15 @@
 #       PAGE    the one page that is written, in rsp: the 4096 bytes that hold the initial stack
 #               pointer.  The kernel has filled that page already, so it costs no memory, and what
 #               it holds (argc, argv, auxv) is of no use here.  The code has no call and no push.
-#               +0   arguments of the call in hand; later the report or two struct iovec
-#               +64  results, one u64 for each record, then the buffers that the list asks for
+#               +0   arguments of the call in hand; later the report, or from +0 on the text
+#               +64  slots of eight bytes for results, then the buffers that the list asks for.
+#               The tables between stack pointer and argv's strings have more than 350 bytes, so
+#               `ps` keeps showing the strings unless a list uses more than that.
 #
 #       RECORD  +0  u16 number          +4  u8 which arguments are page offsets of a u64 to load
 #               +2  u8 argument count   +5  u8 which arguments are page offsets to make addresses
 #               +3  u8 flags            +6  u8 length of the record in words of 8 bytes
+#                                       +7  u8 slot that the result goes to
 #               +8  u64 for each argument, then one word if WANT (the value) or TEXT is set
 #                   (u32 address, u32 length).  Arguments not given are 0.
 #
@@ -49,7 +52,6 @@
         .equ    TEXT, 8
         .equ    RESULTS, 64
         .equ    SYS_write, 1
-        .equ    SYS_writev, 20
         .equ    SYS_exit_group, 231
 
 # rbx record, ebp its index, r12 HEAD, r14 the word behind the arguments.
@@ -96,7 +98,8 @@ given:  mov     r14, rsi
         mov     r9, [rsp + 40]
         movzx   eax, word ptr [rbx]
         syscall
-        mov     [rsp + RESULTS + rbp * 8], rax
+        movzx   ecx, byte ptr [rbx + 7]
+        mov     [rsp + RESULTS + rcx * 8], rax
 
         movzx   ecx, byte ptr [rbx + 3]
         xor     edx, edx                # the error number, if it comes to that
@@ -135,11 +138,15 @@ parent: mov     byte ptr [rsp + 7], 'P'
 report: mov     edi, [r12]
         lea     rsi, [rsp + 7]
         mov     edx, 9
-        mov     eax, SYS_write
-        syscall
-        jmp     exit
+        jmp     send
 
-say:    mov     esi, [r12 + 12]
+# One contiguous write, so that lines of several processes do not mix and the payload's filter
+# needs to allow no more than write.  It may fill PAGE: results are of no use any more.
+say:    mov     rdi, rsp
+        mov     esi, [r14]
+        mov     ecx, [r14 + 4]
+        rep     movsb
+        mov     esi, [r12 + 12]
 1:      movzx   eax, byte ptr [rsi]
         movzx   ecx, byte ptr [rsi + 1]
         add     rsi, 2
@@ -149,18 +156,15 @@ say:    mov     esi, [r12 + 12]
         jz      2f
         add     rsi, rcx
         jmp     1b
-2:      mov     eax, [r14]
-        mov     [rsp], rax
-        mov     eax, [r14 + 4]
-        mov     [rsp + 8], rax
-        mov     [rsp + 16], rsi
-        mov     [rsp + 24], rcx
-        mov     edi, 2
-        mov     rsi, rsp
+2:      rep     movsb
         mov     edx, edi
-        mov     eax, SYS_writev         # one call: lines of several processes do not mix
-        syscall
+        sub     edx, esp
+        mov     rsi, rsp
+        mov     edi, 2
         mov     ebx, 1
+
+send:   mov     eax, SYS_write
+        syscall
         jmp     exit
 
 end:    mov     ebx, 127
