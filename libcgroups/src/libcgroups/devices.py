@@ -16,6 +16,7 @@ program for a v2 cgroup, or compared with another.
 from __future__ import annotations
 
 from .errors import CgroupError
+from .files import read_text
 from .resources import LinuxDeviceCgroup
 
 TYPE_CHECKING = False
@@ -156,6 +157,11 @@ def parse_access(letters: str | None, index: int) -> int:
     if letters.strip("rwm"):
         raise CgroupError(f"invalid device access {letters!r}")
     return found
+
+
+def in_user_namespace() -> bool:
+    """Tell whether we are in a user namespace other than the host's."""
+    return read_text("/proc/self/uid_map").split() != ["0", "0", "4294967295"]
 
 
 def access_letters(access: int) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Entry:
-    """Open descriptors of a cgroup, for a process to come.  The opener closes it; so must the child.
+    """Open descriptors of a cgroup, for a process to come.  Opener and child each close it.
 
     `directory` is for CLONE_INTO_CGROUP, None where there is no v2.  CLONE_NEWCGROUP may go with
     it only if `tasks` is empty: else the namespace would be rooted outside.

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from errno import EPERM
 
-from ..devices import parse_list, resolve, transition
+from ..devices import in_user_namespace, parse_list, resolve, transition
 from ..errors import ControlFileError
-from ..files import read_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,10 +31,7 @@ def apply(
     except ControlFileError as e:
         # Needs CAP_SYS_ADMIN on the host.  Without it the kernel's checks on device nodes in a
         # user namespace are stricter than any rule could be.
-        if not (rootless or target.allows_everything() or (e.errno == EPERM and _is_mapped())):
+        if not (
+            rootless or target.allows_everything() or (e.errno == EPERM and in_user_namespace())
+        ):
             raise
-
-
-def _is_mapped() -> bool:
-    """Tell whether we are in a user namespace other than the host's."""
-    return read_text("/proc/self/uid_map").split() != ["0", "0", "4294967295"]
