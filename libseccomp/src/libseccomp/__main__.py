@@ -16,7 +16,6 @@ from .decision import Judge
 from .difference import differences
 from .errors import ProfileError, SeccompError
 from .profile import LinuxSeccomp
-from .unknown import is_wanted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,9 +121,6 @@ def _show(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _newest(profile: LinuxSeccomp, machine: str | None) -> Iterator[str]:
-    judge = Judge(profile, machine=machine)
-    if not is_wanted(judge.default):
-        return
     for token, number in largest_numbers(profile, machine).items():
         arch = library.arch_name(token)
         name = library.syscall_name(number, arch)

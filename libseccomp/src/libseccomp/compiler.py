@@ -2,7 +2,7 @@
 
     profile ── check ──> faults, with paths
        │    ── lacks ──> what this host cannot do, with paths
-       └── rules ──> libseccomp ──> program ── ENOSYS stub before it ──> CompiledFilter
+       └── rules ──> libseccomp ──> program ── ours before it ──> CompiledFilter
 
 What a profile leaves open is decided as runc does: no errno is EPERM, unknown names are left
 out, a rule that repeats the default is none, several conditions on one argument are alternatives
@@ -13,10 +13,9 @@ from __future__ import annotations
 
 from errno import EEXIST, EPERM
 
-from . import _log, kernel, library, unknown
+from . import _log, kernel, library, prefix, unknown
 from .constants import (
     ACTIONS,
-    AUDIT_ARCH_LE,
     FLAG_NEW_LISTENER,
     FLAG_SPEC_ALLOW,
     FLAGS,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .faults import Fault
+    from .overlap import Way
     from .profile import LinuxSeccomp, LinuxSeccompArg, LinuxSyscall
 
 MAX_INSTRUCTIONS = 4096  # BPF_MAXINSNS of linux/bpf_common.h
@@ -60,7 +60,7 @@ def compile_profile(profile: LinuxSeccomp, *, arch: str | None = None) -> Compil
     _refuse(check(profile) or _empty(profile) or list(lacks(profile)))
     with make_context(profile, arch=arch) as context:
         program = context.bpf()
-    program = _stub(profile, arch) + program
+    program = _prefix(profile, arch) + program
     if len(program) > 8 * MAX_INSTRUCTIONS:
         text = f"{len(program) // 8} instructions, the kernel takes {MAX_INSTRUCTIONS}"
         _refuse([(".syscalls", text)])
@@ -126,7 +126,7 @@ def _flags(profile: LinuxSeccomp, notifies: bool) -> int:
 def make_context(profile: LinuxSeccomp, *, arch: str | None = None) -> Filter:
     """Return a libseccomp context with the profile's rules; the caller closes it.
 
-    It lacks the stub of `unknown`, which libseccomp cannot express.
+    It lacks what `prefix` puts before the program, which libseccomp cannot express.
     """
     default = action_number(profile.default_action, profile.default_errno_ret)
     context = Filter(default=default)
@@ -215,27 +215,34 @@ def alternatives(args: tuple[LinuxSeccompArg, ...]) -> list[tuple[LinuxSeccompAr
 
 
 def largest_numbers(profile: LinuxSeccomp, arch: str | None = None) -> dict[int, int]:
-    """Return, by architecture token, the largest system call number that the profile names."""
-    names = list(dict.fromkeys([name for rule in profile.syscalls for name in rule.names]))
-    found = {}
-    for where in architectures(profile, arch):
-        largest = max([_number(name, where) for name in names], default=-1)
-        if largest >= 0:
-            found[library.arch_token(where)] = largest
-    return found
+    """Return, by architecture token, above which number calls fail with ENOSYS.
 
-
-def _number(name: str, arch: str) -> int:
-    try:
-        return library.syscall_number(name, arch)
-    except NotKnown:
-        return -1
-
-
-def _stub(profile: LinuxSeccomp, arch: str | None) -> bytes:
+    Nothing if the default action already decides about them.
+    """
     default = action_number(profile.default_action, profile.default_errno_ret)
     if not unknown.is_wanted(default):
-        return b""
-    largest = largest_numbers(profile, arch)
-    first = library.arch_token(architectures(profile, arch)[0])
-    return unknown.stub(largest, little_endian=bool(first & AUDIT_ARCH_LE))
+        return {}
+    return prefix.largest_numbers(_names(profile), architectures(profile, arch))
+
+
+def _prefix(profile: LinuxSeccomp, arch: str | None) -> bytes:
+    default = action_number(profile.default_action, profile.default_errno_ret)
+    ways = ways_by_name(profile)
+    return prefix.make_prefix(_names(profile), ways, architectures(profile, arch), default)
+
+
+def _names(profile: LinuxSeccomp) -> list[str]:
+    return list(dict.fromkeys([name for rule in profile.syscalls for name in rule.names]))
+
+
+def ways_by_name(profile: LinuxSeccomp) -> dict[str, list[Way]]:
+    """Return actions and conditions by call, without the rules that repeat the default."""
+    default = action_number(profile.default_action, profile.default_errno_ret)
+    found: dict[str, list[Way]] = {}
+    for rule in profile.syscalls:
+        action = action_number(rule.action, rule.errno_ret)
+        if action != default:
+            ways = [(action, conditions) for conditions in alternatives(rule.args)]
+            for name in rule.names:
+                found.setdefault(name, []).extend(ways)
+    return found

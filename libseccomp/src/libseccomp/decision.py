@@ -6,10 +6,10 @@ from the profile beside it: which rules name the call, and which of their condit
 
 from __future__ import annotations
 
-from . import library, unknown
+from . import library
 from ._record import Record
 from .bpf import Program
-from .compiler import action_number, alternatives, architectures, compile_profile, largest_numbers
+from .compiler import alternatives, architectures, compile_profile, largest_numbers
 from .constants import ACTION_MASK, ACTIONS, AUDIT_ARCH_64BIT, AUDIT_ARCH_LE, VALUE_MASK, audit_arch
 from .errors import NotKnown
 
@@ -70,9 +70,7 @@ class Judge:
         compiled = compile_profile(profile, arch=machine)
         order = library.arch_token(self.architectures[0]) & AUDIT_ARCH_LE
         self.program = Program(compiled.program, little_endian=bool(order))
-        self.default = action_number(profile.default_action, profile.default_errno_ret)
-        stub = unknown.is_wanted(self.default)
-        self._largest = largest_numbers(profile, machine) if stub else {}
+        self._largest = largest_numbers(profile, machine)
 
     def decide(
         self, syscall: str | int, args: tuple[int, ...] = (), arch: str | None = None

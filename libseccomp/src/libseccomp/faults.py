@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     Fault = tuple[str, str]
 
-# What the 16 bits beside an action may hold; other actions have no use for a value.
-_LARGEST = {"SCMP_ACT_ERRNO": MAX_ERRNO, "SCMP_ACT_TRACE": VALUE_MASK}
+# What an action may carry; others have no use for a value.  libseccomp keeps clear of MAX_ERRNO.
+_LARGEST = {"SCMP_ACT_ERRNO": MAX_ERRNO - 1, "SCMP_ACT_TRACE": VALUE_MASK}
 
 
 def check(profile: LinuxSeccomp) -> list[Fault]:
