@@ -52,7 +52,7 @@ def faults(spec: Spec, linux: Linux) -> Iterator[str]:
     """Yield what is wrong with the document's mounts."""
     kinds = [namespace.type for namespace in linux.namespaces]
     if spec.mounts and "mount" not in kinds:
-        yield "$.mounts: mounts need a mount namespace"
+        yield "unable to mount without a private MNT namespace"
     root = spec.root.path if spec.root else ""
     for i, mount in enumerate(spec.mounts):
         path = f"$.mounts[{i}]"

@@ -1,0 +1,134 @@
+"""What is declared but not acted on is refused by name."""
+
+import json
+import re
+
+import pytest
+
+from libcontainer.spec import load_spec
+from libcontainer.spec.unsupported import ROWS, is_supported, unsupported
+
+BOTH = [{"containerID": 0, "hostID": 1, "size": 1}]
+
+
+def seccomp(action):
+    return {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "listenerPath": "/x",
+        "syscalls": [{"names": ["mount"], "action": action}],
+    }
+
+
+ASKS = [
+    ("process", "process.scheduler", {"scheduler": {"policy": "SCHED_OTHER"}}),
+    ("process", "process.ioPriority", {"ioPriority": {"class": "IOPRIO_CLASS_BE"}}),
+    ("process", "process.apparmorProfile", {"apparmorProfile": "x"}),
+    ("process", "process.selinuxLabel", {"selinuxLabel": "x"}),
+    ("hooks", "hooks.startContainer", {"startContainer": [{"path": "/x"}]}),
+    (
+        "linux",
+        "linux.namespaces[1].type (time)",
+        {"namespaces": [{"type": "pid"}, {"type": "time"}]},
+    ),
+    (
+        "linux",
+        "linux.namespaces (joining by path together with a user namespace)",
+        {"namespaces": [{"type": "user"}, {"type": "pid", "path": "/x"}]},
+    ),
+    (
+        "linux",
+        "linux.namespaces (joining by path together with a user namespace)",
+        {"namespaces": [{"type": "user", "path": "/x"}]},
+    ),
+    ("linux", "linux.timeOffsets", {"timeOffsets": {"boottime": {}}}),
+    ("linux", "linux.netDevices", {"netDevices": {"eth0": {}}}),
+    ("linux", "linux.mountLabel", {"mountLabel": "x"}),
+    ("linux", "linux.seccomp (SCMP_ACT_NOTIFY)", {"seccomp": seccomp("SCMP_ACT_NOTIFY")}),
+    ("linux", "linux.intelRdt", {"intelRdt": {}}),
+    ("linux", "linux.memoryPolicy", {"memoryPolicy": {"mode": "MPOL_DEFAULT"}}),
+    ("linux", "linux.personality", {"personality": {"domain": "LINUX32"}}),
+    (
+        "linux",
+        "linux.resources.hugepageLimits",
+        {"resources": {"hugepageLimits": [{"pageSize": "2MB", "limit": 0}]}},
+    ),
+    ("linux", "linux.resources.network", {"resources": {"network": {"classID": 1}}}),
+    ("linux", "linux.resources.rdma", {"resources": {"rdma": {"x": {"hcaHandles": 1}}}}),
+    ("mounts", "mounts[0].uidMappings", [{"destination": "/x", "uidMappings": BOTH}]),
+    ("mounts", "mounts[0].gidMappings", [{"destination": "/x", "gidMappings": BOTH}]),
+    (
+        "mounts",
+        "mounts[1].options (idmap)",
+        [{"destination": "/x"}, {"destination": "/y", "options": ["rbind", "ridmap"]}],
+    ),
+    (
+        "mounts",
+        "mounts[0].options (idmap)",
+        [{"destination": "/y", "options": ["idmap=uids=0-1-1;gids=0-1-1"]}],
+    ),
+]
+ASKS_NOTHING = [
+    ("process", {"execCPUAffinity": {"initial": "0"}, "apparmorProfile": "", "selinuxLabel": ""}),
+    ("hooks", {"startContainer": [], "poststop": [{"path": "/x"}]}),
+    ("linux", {"namespaces": [{"type": "pid", "path": "/x"}, {"type": "network"}]}),
+    ("linux", {"timeOffsets": {}, "netDevices": {}, "mountLabel": ""}),
+    ("linux", {"personality": {"domain": "LINUX"}}),
+    ("linux", {"seccomp": seccomp("SCMP_ACT_LOG")}),
+    ("linux", {"resources": {"network": {"priorities": []}, "rdma": {}, "hugepageLimits": []}}),
+    ("linux", {"resources": {"unified": {"memory.high": "1"}}}),
+    ("mounts", [{"destination": "/x", "options": ["tmpcopyup"]}]),
+]
+
+
+def spec(owner, content):
+    document = {"ociVersion": "1.3.0", "process": {"cwd": "/"}}
+    if owner == "process":
+        content = {"cwd": "/"} | content
+    return load_spec(json.dumps(document | {owner: content}))
+
+
+@pytest.mark.parametrize(("owner", "path", "content"), ASKS, ids=[path for _, path, _ in ASKS])
+def test_what_cannot_be_done_is_named(owner, path, content):
+    """
+    A field that asks for what is not there yet is named by its path, never passed over.
+    """
+    assert unsupported(spec(owner, content)) == (f"not supported yet: $.{path}",)
+
+
+@pytest.mark.parametrize(("owner", "content"), ASKS_NOTHING)
+def test_what_asks_for_nothing_passes(owner, content):
+    """
+    An empty value, or one that the kernel has anyway, asks for nothing.
+    """
+    assert unsupported(spec(owner, content)) == ()
+
+
+def test_a_document_may_have_next_to_nothing():
+    """
+    Absent objects ask for nothing.
+    """
+    assert unsupported(load_spec('{"ociVersion": "1.3.0"}')) == ()
+
+
+def test_every_row_is_tested():
+    """
+    There is no row of the table that no document above asks for.
+    """
+    asked = {re.sub(r"\[\d+\]", "[]", path.split()[0]) for _, path, _ in ASKS}
+
+    assert asked == {f"{owner}.{key}" for owner, key, _ in ROWS}
+
+
+def test_documents_of_engines_are_supported(engine_text):
+    """
+    What Podman, Docker, containerd and Buildah write by default asks for nothing that is missing.
+    """
+    assert unsupported(load_spec(engine_text)) == ()
+
+
+def test_other_parts_may_ask_what_is_supported():
+    """
+    `features` asks by the names of the table.
+    """
+    assert not is_supported("linux.intelRdt")
+    assert is_supported("linux.sysctl")
