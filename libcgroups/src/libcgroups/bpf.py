@@ -68,7 +68,7 @@ def _answer(allow: bool) -> list[bytes]:
 
 
 def _exception(kind: str, major: int, minor: int, letters: int, *, allow: bool) -> list[bytes]:
-    # (opcode, register, other register, constant): leave for the next exception if it holds
+    # (opcode, register, other register, constant): on to the next exception if it holds
     tests = [(_JUMP_UNEQUAL, _KIND, 0, _KINDS[kind])]
     if major != ANY:
         tests.append((_JUMP_UNEQUAL, _MAJOR, 0, major))
@@ -79,12 +79,14 @@ def _exception(kind: str, major: int, minor: int, letters: int, *, allow: bool) 
         last = (_JUMP_UNEQUAL_REGISTER, _SCRATCH, _ACCESS, 0)
     else:  # one forbidden letter is enough
         last = (_JUMP_EQUAL, _SCRATCH, 0, 0)
-    answer = _answer(allow)
-    steps: list[Any] = [*tests, *mask, last, *answer]
-    return [
-        step if type(step) is bytes else instruction(step[0], *step[1:3], left - 1, step[3])
-        for left, step in zip(range(len(steps), 0, -1), steps)
-    ]
+    tail = [*mask, _jump(last, 2), *_answer(allow)]
+    head = [_jump(test, len(tests) - 1 - i + len(tail)) for i, test in enumerate(tests)]
+    return head + tail
+
+
+def _jump(test: tuple[int, int, int, int], over: int) -> bytes:
+    op, register, other, constant = test
+    return instruction(op, register, other, over, constant)
 
 
 class Bpf:

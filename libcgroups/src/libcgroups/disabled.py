@@ -66,6 +66,9 @@ class Manager:
     def remove(self) -> None:
         """Do nothing: there is nothing."""
 
+    def chown(self, uid: int) -> None:
+        """Do nothing: there is nothing."""
+
     def oom_kills(self) -> int | None:
         return None
 

@@ -153,7 +153,7 @@ def remove_directories(made: list[str]) -> None:
         try:
             posix.rmdir(path)
         except OSError:
-            return
+            continue
 
 
 def children(path: str) -> list[str]:

@@ -48,7 +48,7 @@ def freeze(freezer: Directory) -> None:
 
 def kill(manager: Manager, signal: int) -> None:
     """Signal every process of the cgroup and below."""
-    freezer = manager.directory("freezer")
+    freezer = manager.directory_of("freezer")
     was_frozen = manager.is_frozen()
     if signal == _SIGKILL and (unified := manager.paths.get("")):
         # At once and without a race, if the host is hybrid and the kernel 5.14.

@@ -36,7 +36,7 @@ class Manager:
     def __init__(
         self, hierarchies: list[Hierarchy], *, rootless: bool = False, root: str = "/sys/fs/cgroup"
     ) -> None:
-        self._hierarchies = hierarchies
+        self.hierarchies = hierarchies
         self._rootless = rootless
         self._root = root
         self._fresh = False  # made by us: nobody has changed a value yet
@@ -46,11 +46,11 @@ class Manager:
 
     @property
     def paths(self) -> dict[str, str]:
-        return {h.key: h.path for h in self._hierarchies}
+        return {h.key: h.path for h in self.hierarchies}
 
     @property
     def path(self) -> str:
-        found = self._of.get("devices") or self._hierarchies[0]
+        found = self._of.get("devices") or self.hierarchies[0]
         return found.path
 
     def exists(self) -> bool:
@@ -59,7 +59,7 @@ class Manager:
     def to_state(self) -> CgroupState:
         return CgroupState(manager="v1", paths=self.paths, root=self._root)
 
-    def directory(self, controller: str) -> Directory | None:
+    def directory_of(self, controller: str) -> Directory | None:
         """Return the directory of `controller`, None if it is not mounted or was refused."""
         found = self._of.get(_KERNEL_NAMES.get(controller, controller))
         return None if found is None else Directory(found.path, found.inside)
@@ -67,20 +67,29 @@ class Manager:
     # -- life
 
     def create(self, resources: LinuxResources | None = None) -> int | None:
-        made: list[str] = []
-        existed = []
+        made, existed = self.make()
         try:
-            for hierarchy in list(self._hierarchies):
-                if new := self._make(hierarchy):
-                    made += new
-                if hierarchy in self._hierarchies and hierarchy.path not in new:
-                    existed.append(hierarchy)
             self._refuse_used(existed)
         except CgroupError:
             files.remove_directories(made)
             raise
         self._fresh = not existed
         return None
+
+    def make(self) -> tuple[list[str], list[Hierarchy]]:
+        """Make the directories: return those made, and the hierarchies that had ours already."""
+        made: list[str] = []
+        existed = []
+        for hierarchy in list(self.hierarchies):
+            try:
+                new = self._make(hierarchy)
+            except CgroupError:
+                files.remove_directories(made)
+                raise
+            made += new
+            if hierarchy in self.hierarchies and hierarchy.path not in new:
+                existed.append(hierarchy)
+        return made, existed
 
     def _make(self, hierarchy: Hierarchy) -> list[str]:
         try:
@@ -101,7 +110,7 @@ class Manager:
         return made
 
     def _forget(self, hierarchy: Hierarchy) -> None:
-        self._hierarchies.remove(hierarchy)
+        self.hierarchies.remove(hierarchy)
         for name in hierarchy.controllers:
             del self._of[name]
 
@@ -110,7 +119,7 @@ class Manager:
         if used:
             raise CgroupError(f"container's cgroup is not empty: {len(used)} process(es) found")
         # Also a new cgroup is frozen, if its parent is.
-        if (freezer := self.directory("freezer")) and freezer.find("freezer.state") in (
+        if (freezer := self.directory_of("freezer")) and freezer.find("freezer.state") in (
             "FROZEN",
             "FREEZING",
         ):
@@ -130,8 +139,8 @@ class Manager:
 
     def _chosen(self, controllers: tuple[str, ...] | None) -> list[Hierarchy]:
         if controllers is None:
-            return list(self._hierarchies)
-        return [h for h in self._hierarchies if set(controllers) & set(h.controllers)]
+            return list(self.hierarchies)
+        return [h for h in self.hierarchies if set(controllers) & set(h.controllers)]
 
     def add(self, pid: int, sub: str = "", controllers: tuple[str, ...] | None = None) -> None:
         inside = below(sub)
@@ -144,9 +153,12 @@ class Manager:
                 self._forget(hierarchy)
 
     def remove(self) -> None:
-        for hierarchy in self._hierarchies:
+        for hierarchy in self.hierarchies:
             if hierarchy.inside != "/":  # the hierarchy's own root, if a spec says "/"
                 files.remove_tree(hierarchy.path, _kill_in)
+
+    def chown(self, uid: int) -> None:
+        """Do nothing: it is not safe to give a v1 cgroup away."""
 
     def __enter__(self) -> Self:
         return self
@@ -162,7 +174,7 @@ class Manager:
         from ..controllers import concerned
 
         for name in concerned(resources):
-            if (directory := self.directory(name)) is None:
+            if (directory := self.directory_of(name)) is None:
                 raise self._missing(name)
             if name == "devices":
                 from .devices import apply
@@ -195,12 +207,12 @@ class Manager:
         self._freezer().write("freezer.state", "THAWED")
 
     def is_frozen(self) -> bool:
-        freezer = self.directory("freezer")
+        freezer = self.directory_of("freezer")
         # self_freezing: this cgroup's own setting; freezer.state says FROZEN below a frozen parent
         return freezer is not None and freezer.find("freezer.self_freezing") == "1"
 
     def _freezer(self) -> Directory:
-        if (freezer := self.directory("freezer")) is None:
+        if (freezer := self.directory_of("freezer")) is None:
             raise ControllerMissing(
                 "freezer", "cannot freeze", "the cgroup v1 controller freezer is not mounted"
             )
@@ -215,7 +227,7 @@ class Manager:
         kill(self, signal)
 
     def oom_kills(self) -> int | None:
-        memory = self.directory("memory")
+        memory = self.directory_of("memory")
         text = memory.find("memory.oom_control") if memory else None
         for line in (text or "").splitlines():
             if line[:9] == "oom_kill ":
@@ -230,7 +242,7 @@ class Manager:
     def events(self) -> Events:
         from ..events import open_v1
 
-        return open_v1(self.directory("memory"), self.path)
+        return open_v1(self.directory_of("memory"), self.path)
 
 
 def load(state: CgroupState) -> Manager:

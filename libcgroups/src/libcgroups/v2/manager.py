@@ -45,7 +45,7 @@ class Manager:
         root: str = "/sys/fs/cgroup",
         bpf: Bpf | None = None,
     ) -> None:
-        self._hierarchy = hierarchy
+        self.hierarchies = [hierarchy]
         self._rootless = rootless
         self._default = default  # nobody asked for this very path
         self._root = root
@@ -58,6 +58,14 @@ class Manager:
     @property
     def path(self) -> str:
         return self.directory.path
+
+    @property
+    def _place(self) -> tuple[str, str]:
+        return self.hierarchies[0].mount, self.hierarchies[0].inside
+
+    def directory_of(self, controller: str) -> Directory | None:
+        """Return the directory: on v2 there is one for all."""
+        return self.directory
 
     @property
     def paths(self) -> dict[str, str]:
@@ -74,9 +82,7 @@ class Manager:
 
     def create(self, resources: LinuxResources | None = None) -> int | None:
         try:
-            made = files.make_directories(
-                self._hierarchy.mount, self._hierarchy.inside, self.directory.name
-            )
+            made = files.make_directories(*self._place, self.directory.name)
         except ControlFileError as e:
             if not (self._rootless and e.errno in _REFUSED):
                 raise
@@ -105,7 +111,7 @@ class Manager:
         """Enable every available controller in all cgroups above ours."""
         from .tree import hand_down, settle_type
 
-        hand_down(self._hierarchy.mount, self._hierarchy.inside)
+        hand_down(*self._place)
         for path in made:
             settle_type(Directory(path), needs_domain=resources is not None and _needs(resources))
 
@@ -136,6 +142,12 @@ class Manager:
     def remove(self) -> None:
         if not self._refused and self.path.rstrip("/") != self._root:
             files.remove_tree(self.path, self._kill_all)
+
+    def chown(self, uid: int) -> None:
+        if not self._refused:
+            from .tree import chown
+
+            chown(self.path, uid)
 
     def __enter__(self) -> Self:
         return self

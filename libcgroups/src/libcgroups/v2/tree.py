@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posix
 from errno import EOPNOTSUPP
 
 from .. import files
@@ -84,3 +85,21 @@ def pids(path: str, *, recursive: bool) -> tuple[int, ...]:
         for child in files.children(path):
             found += pids(child, recursive=True)
     return found
+
+
+def chown(path: str, uid: int) -> None:
+    """Give a cgroup to a user, who may then make cgroups below and move processes among them.
+
+    The directory and the files that the kernel lists for that; its limits stay the host's.
+    """
+    try:
+        names = files.read_text("/sys/kernel/cgroup/delegate").split()
+    except OSError:
+        names = ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"]
+    for target in [path] + [f"{path}/{name}" for name in names]:
+        try:
+            posix.chown(target, uid, -1, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        except OSError as e:
+            raise ControlFileError(target, None, e.errno or 0, "", "chown") from e

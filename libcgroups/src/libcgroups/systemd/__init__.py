@@ -1,0 +1,1 @@
+"""Cgroups that belong to systemd: transient scopes and slices."""
