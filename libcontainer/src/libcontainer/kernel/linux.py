@@ -7,8 +7,9 @@ pointers, held alive by the argument list until the call has returned.
 
 from __future__ import annotations
 
+import fcntl
 import posix
-import sys
+import struct
 
 from . import constants as c
 from ._abi import ffi
@@ -132,12 +133,8 @@ class LinuxKernel:
 
     def sethostname(self, name: str) -> None:
         """Name the host of this uts namespace."""
-        import _socket  # a slow-to-load object where it is shared; only if a hostname is asked for
-
-        try:
-            _socket.sethostname(name)
-        except OSError as e:
-            raise OSError(e.errno, f"sethostname: {(e.strerror or '').lower()}", name) from e
+        text = name.encode()
+        self._call("sethostname", ffi.from_buffer(text), len(text), what=name)
 
     def setdomainname(self, name: str) -> None:
         """Set the NIS domain name of this uts namespace."""
@@ -146,9 +143,6 @@ class LinuxKernel:
 
     def link_up(self, name: str) -> None:
         """Bring the network interface `name` of this network namespace up."""
-        import fcntl
-        import struct
-
         fd = self._call("socket", 2, 2 | 0x80000, 0, what="AF_INET")  # SOCK_DGRAM|SOCK_CLOEXEC
         try:
             request = struct.pack("16sH22x", name.encode(), 0)
@@ -270,18 +264,3 @@ class LinuxKernel:
             raise OSError(e.errno, f"write: {(e.strerror or '').lower()}", path) from e
         finally:
             posix.close(fd)
-
-
-def quiet_child() -> None:
-    """Make a raw-cloned child calm: nothing of the caller's interpreter may run in it by itself.
-
-    A raw clone runs none of CPython's at-fork handlers: a collection, a trace function or the
-    wakeup descriptor of the caller would act here with the caller's handles.
-    """
-    import gc
-
-    gc.disable()
-    sys.settrace(None)
-    sys.setprofile(None)
-    if "_signal" in sys.modules:
-        sys.modules["_signal"].set_wakeup_fd(-1)

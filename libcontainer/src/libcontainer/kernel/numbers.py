@@ -31,6 +31,7 @@ _TABLE = {
     "chroot": (161, 51),
     "mount": (165, 40),
     "umount2": (166, 39),
+    "sethostname": (170, 161),
     "setdomainname": (171, 162),
     "keyctl": (250, 219),
     "openat": (257, 56),

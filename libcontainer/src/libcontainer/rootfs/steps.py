@@ -84,6 +84,7 @@ class NewMount(Step):
     data: tuple[str, ...] = ()  # options for the file system
     propagation: tuple[str, ...] = ()
     keep: bool = False  # a later step comes back to this mount
+    copy_up: bool = False  # begin with what the directory below holds (tmpfs)
 
     def describe(self) -> str:
         """Name file system and destination."""
@@ -94,6 +95,8 @@ class NewMount(Step):
         with self._target(rootfs, kernel) as target:
             mount = self._make(kernel, target)
             try:
+                if self.copy_up:
+                    _copy_up(target, mount)
                 for word in self.propagation:
                     flag, tree = propagation_flag(word)
                     kernel.mount_setattr(mount, propagation=flag, recursive=tree)
@@ -178,11 +181,11 @@ class BindMount(Step):
         flags (processes.md 2.26).
         """
         flags = c.OPEN_TREE_CLONE | (c.AT_RECURSIVE if self.recursive else 0)
-        rootfs.sources[self._key()] = kernel.open_tree(c.AT_FDCWD, self.source, flags)
+        rootfs.sources[self.key()] = kernel.open_tree(c.AT_FDCWD, self.source, flags)
 
     def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
         """Set the attributes on the detached clone, then attach it."""
-        tree = rootfs.sources.pop(self._key())
+        tree = rootfs.sources.pop(self.key())
         try:
             directory = stat.S_ISDIR(posix.fstat(tree).st_mode)
             self._attributes(tree, kernel)
@@ -215,7 +218,8 @@ class BindMount(Step):
             flag, whole = propagation_flag(word)
             kernel.mount_setattr(tree, propagation=flag, recursive=whole)
 
-    def _key(self) -> str:
+    def key(self) -> str:
+        """Return what `prepare` filed the clone under."""
         return f"{self.source}\0{self.destination}"
 
 
@@ -339,6 +343,14 @@ def set_attributes(kernel: Kernel, mount: int, *, set: int, clear: int, recursiv
             if e.errno != errno.EBUSY or wait is None:
                 raise
         time.sleep(wait)
+
+
+def _copy_up(below: int, mount: int) -> None:
+    from .copyup import copy_tree, open_for_copy  # rare
+
+    with resolve.Handle(open_for_copy(below)) as source:
+        with resolve.Handle(open_for_copy(mount)) as target:
+            copy_tree(source, target)
 
 
 def _verified_null() -> int:

@@ -1,0 +1,124 @@
+"""Steps that give the new namespaces what they need: keyring, loopback, names, sysctls."""
+
+from __future__ import annotations
+
+import errno
+import posix
+
+from . import _log
+from .kernel import constants as c
+from .step import Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .kernel import Kernel
+    from .rootfs.root import Rootfs
+
+_USER_SEARCH, _OTHER_SEARCH = 0x80000, 0x8
+
+
+class SessionKeyring(Step):
+    """Give the container a session keyring of its own, out of reach of the caller's keys."""
+
+    name: str
+    user_namespace: bool = False
+
+    def describe(self) -> str:
+        """Name the keyring."""
+        return f"join session keyring {self.name}"
+
+    def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
+        """Join it, and let a later exec find it by name: that needs the search permission."""
+        try:
+            keyring = kernel.join_session_keyring(self.name)
+        except OSError as e:
+            if e.errno != errno.ENOSYS:
+                raise
+            _log.warning("this kernel has no keyrings")
+            return
+        added = _OTHER_SEARCH if self.user_namespace else _USER_SEARCH
+        kernel.keyring_permissions(keyring, added)
+
+
+class LoopbackUp(Step):
+    """Bring up `lo` in a new network namespace."""
+
+    name: str = "lo"
+
+    def describe(self) -> str:
+        """Name the interface."""
+        return f"bring the interface {self.name} up"
+
+    def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
+        """Set IFF_UP."""
+        kernel.link_up(self.name)
+
+
+class Hostname(Step):
+    """Name the host of the container's uts namespace."""
+
+    name: str
+
+    def describe(self) -> str:
+        """Name the name."""
+        return f"set hostname {self.name}"
+
+    def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
+        """By the call: in a user namespace the sysctl is refused."""
+        kernel.sethostname(self.name)
+
+
+class Domainname(Step):
+    """Set the NIS domain name of the container's uts namespace."""
+
+    name: str
+
+    def describe(self) -> str:
+        """Name the name."""
+        return f"set domainname {self.name}"
+
+    def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
+        """By the call: in a user namespace the sysctl is refused."""
+        kernel.setdomainname(self.name)
+
+
+class Sysctl(Step):
+    """Write a kernel setting of the container's namespaces."""
+
+    key: str
+    value: str
+
+    def describe(self) -> str:
+        """Say what is written where."""
+        return f"write sysctl {self.key} = {self.value}"
+
+    def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
+        """Through the host's own procfs, which the image cannot touch.
+
+        The effect follows the writer's namespaces, not the instance of procfs (kernel.md 8.3).
+        """
+        rule = c.RESOLVE_BENEATH | c.RESOLVE_NO_XDEV | c.RESOLVE_NO_MAGICLINKS
+        proc = posix.open("/proc", c.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
+        try:
+            path = "sys/" + sysctl_path(self.key)
+            fd = kernel.openat2(proc, path, posix.O_WRONLY | posix.O_NOFOLLOW, rule)
+        finally:
+            posix.close(proc)
+        try:
+            posix.write(fd, self.value.encode())
+        except OSError as e:
+            raise OSError(e.errno, f"write: {(e.strerror or '').lower()}", path) from e
+        finally:
+            posix.close(fd)
+
+
+def sysctl_path(key: str) -> str:
+    """Return the path below /proc/sys: whichever of `.` and `/` comes first separates.
+
+    As sysctl(8): in `net/ipv4/conf/eth0.5/x` the dots are part of names, in
+    `net.ipv4.conf.eth0/5.x` the slash stands for one.
+    """
+    dot, slash = key.find("."), key.find("/")
+    if slash != -1 and (dot == -1 or slash < dot):
+        return key
+    return key.translate({ord("."): "/", ord("/"): "."})

@@ -1,0 +1,70 @@
+"""Capabilities: names, numbers, and the sets of a process.  include/uapi/linux/capability.h."""
+
+from __future__ import annotations
+
+from ._record import Record, u64
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .spec.process import LinuxCapabilities
+
+NAMES = tuple(
+    (
+        "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP "
+        "LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER "
+        "SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE "
+        "SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP "
+        "MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF "
+        "CHECKPOINT_RESTORE"
+    ).split()
+)
+SYS_ADMIN = 1 << NAMES.index("SYS_ADMIN")
+
+
+class CapabilitySets(Record):
+    """The five sets as bit masks; bit n is the capability of number n."""
+
+    bounding: u64 = 0
+    effective: u64 = 0
+    permitted: u64 = 0
+    inheritable: u64 = 0
+    ambient: u64 = 0
+
+
+def sets(
+    wanted: LinuxCapabilities | None, available: int
+) -> tuple[CapabilitySets, tuple[str, ...]]:
+    """Return the sets that can be had, and the names that cannot.
+
+    `available` is the runtime's bounding set.  Names that nobody knows, or that the runtime does
+    not have itself, are not an error (runtime-spec: "SHOULD NOT fail"); they are told to the
+    user.  An absent object is five empty sets.
+    """
+    refused: list[str] = []
+    if wanted is None:
+        return CapabilitySets(), ()
+
+    def mask(names: tuple[str, ...]) -> int:
+        bits = 0
+        for name in names:
+            number = _NUMBERS.get(name)
+            if number is None or not available >> number & 1:
+                if name not in refused:
+                    refused.append(name)
+            else:
+                bits |= 1 << number
+        return bits
+
+    permitted, inheritable = mask(wanted.permitted), mask(wanted.inheritable)
+    found = CapabilitySets(
+        bounding=mask(wanted.bounding),
+        effective=mask(wanted.effective),
+        permitted=permitted,
+        inheritable=inheritable,
+        # The kernel raises only what is both; anything else would fail there, one by one.
+        ambient=mask(wanted.ambient) & permitted & inheritable,
+    )
+    return found, tuple(refused)
+
+
+_NUMBERS = {"CAP_" + name: number for number, name in enumerate(NAMES)}

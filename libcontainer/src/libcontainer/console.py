@@ -1,0 +1,133 @@
+"""Terminals: a pty of the container's own devpts.  pty(7), ioctl_tty(2).
+
+The image may hold anything at /dev/ptmx and /dev/pts; so the pty comes from the devpts that we
+have mounted ourselves, by its handle, and its other end by ioctl, never by name (CVE-2025-52565).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import posix
+import stat
+import struct
+
+from .kernel import constants as c
+from .rootfs import resolve
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .kernel import Kernel
+    from .plan.plan import Terminal
+    from .rootfs.root import Rootfs
+
+_PTMX = posix.makedev(5, 2)
+_PTS_MAJOR = range(136, 144)
+
+
+class ConsoleSocket:
+    """The engine's socket, connected in the runtime's own namespaces and handed to init."""
+
+    def __init__(self, path: str) -> None:
+        import _socket  # only containers with a terminal need it
+
+        self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        folder, _, name = path.rpartition("/")
+        fd = posix.open(folder or "/" if path[:1] == "/" else folder or ".", c.O_PATH)
+        try:
+            # Through the directory's handle: a socket's address holds 108 bytes, a path more.
+            self._socket.connect(f"/proc/self/fd/{fd}/{name}")
+        except OSError as e:
+            text = f"connect to console socket: {(e.strerror or '').lower()}"
+            raise OSError(e.errno, text, path) from e
+        finally:
+            posix.close(fd)
+
+    def send(self, master: int, name: str) -> None:
+        """Send the pty's master: one message, one control message, one descriptor."""
+        import _socket
+
+        rights = struct.pack("i", master)
+        self._socket.sendmsg([name.encode()], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+
+def make_console(
+    terminal: Terminal, rootfs: Rootfs, kernel: Kernel, socket: ConsoleSocket, uid: int
+) -> None:
+    """Give this process a terminal as stdio and the engine the other end of it.
+
+    Needs a session of its own.  Raises OSError.
+    """
+    master = _open_master(rootfs, kernel)
+    try:
+        unlock = struct.pack("i", 0)
+        fcntl.ioctl(master, c.TIOCSPTLCK, unlock)
+        flags = posix.O_RDWR | posix.O_NOCTTY | posix.O_CLOEXEC
+        slave = fcntl.ioctl(master, c.TIOCGPTPEER, flags)
+        if posix.major(posix.fstat(slave).st_rdev) not in _PTS_MAJOR:
+            raise OSError(errno.ENOTTY, "the pty's other end is no terminal", "/dev/pts/ptmx")
+        if terminal.rows and terminal.columns:
+            size = struct.pack("4H", terminal.rows, terminal.columns, 0, 0)
+            fcntl.ioctl(master, c.TIOCSWINSZ, size)
+        _bind_console(slave, rootfs, kernel)
+        number = struct.unpack("i", fcntl.ioctl(master, c.TIOCGPTN, bytes(4)))[0]
+        socket.send(master, f"/dev/pts/{number}")
+        socket.close()
+    finally:
+        posix.close(master)
+    fcntl.ioctl(slave, c.TIOCSCTTY, 0)
+    for fd in (0, 1, 2):
+        posix.dup2(slave, fd)
+    if slave > 2:
+        posix.close(slave)
+    kernel.fchown(0, uid, -1)  # the group stays tty
+
+
+def own_stdio(uid: int, kernel: Kernel) -> None:
+    """Make pipes and sockets of stdio the payload's: programs reopen /proc/self/fd/1.
+
+    Devices and files are the caller's and stay so.
+    """
+    for fd in (0, 1, 2):
+        try:
+            found = posix.fstat(fd)
+            is_channel = stat.S_ISFIFO(found.st_mode) or stat.S_ISSOCK(found.st_mode)
+            if is_channel and found.st_uid != uid:
+                kernel.fchown(fd, uid, -1)
+        except OSError as e:
+            # Best effort: what is lost is reopening, which few do.
+            if e.errno not in (errno.EPERM, errno.EROFS, errno.EINVAL, errno.EBADF):
+                raise
+
+
+def _open_master(rootfs: Rootfs, kernel: Kernel) -> int:
+    mount = rootfs.mounts.get("/dev/pts")
+    start, path = (mount, "ptmx") if mount is not None else (rootfs.fd, "/dev/pts/ptmx")
+    rule = resolve.IN_ROOT | c.RESOLVE_NO_SYMLINKS
+    fd = resolve.open_path(kernel, start, path, flags=c.O_PATH | posix.O_NOFOLLOW, resolve=rule)
+    with resolve.Handle(fd):
+        found = posix.fstat(fd)
+        if not stat.S_ISCHR(found.st_mode) or found.st_rdev != _PTMX or found.st_ino != 2:
+            raise OSError(errno.ENODEV, "not the multiplexer of a devpts", "/dev/pts/ptmx")
+        flags = posix.O_RDWR | posix.O_NOCTTY
+        return resolve.open_path(kernel, start, path, flags=flags, resolve=rule)
+
+
+def _bind_console(slave: int, rootfs: Rootfs, kernel: Kernel) -> None:
+    """Put the terminal on /dev/console, over a file that is opened without following a link."""
+    with rootfs.target("/dev", directory=True) as dev:
+        try:
+            posix.mknod("console", stat.S_IFREG | 0o666, dir_fd=dev)
+        except FileExistsError:
+            pass
+        flags = c.O_PATH | posix.O_NOFOLLOW
+        with resolve.Handle(kernel.openat2(dev, "console", flags, c.RESOLVE_BENEATH)) as target:
+            if stat.S_ISLNK(posix.fstat(target).st_mode):
+                raise OSError(errno.ELOOP, "/dev/console is a symbolic link", "/dev/console")
+            tree = kernel.open_tree(slave, "", c.OPEN_TREE_CLONE | c.AT_EMPTY_PATH)
+            with resolve.Handle(tree):
+                kernel.move_mount(tree, target)

@@ -1,0 +1,133 @@
+"""Hooks: programs of the engine that run at points of a container's life.
+
+runtime-spec: config.md, "POSIX-platform Hooks".  Each gets the state document on stdin; what it
+says is captured and shown only if it fails.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import posix
+import select
+import time
+
+from .errors import HookFailed
+from .signals import reset_signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .spec.hooks import Hook
+
+# A hook without `env` runs in the runtime's namespaces with nothing of the runtime's environment:
+# that may be anything, and is not a request.
+STANDARD_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_CAPTURED = 65536  # bytes of output that are kept
+
+
+def run_hooks(
+    kind: str, hooks: tuple[Hook, ...], state: str, *, cwd: str, env: tuple[str, ...] = ()
+) -> None:
+    """Run the hooks of one kind in order; stop at the first that fails.
+
+    `state` is the state document as JSON, `env` what a hook without its own gets beside the
+    standard PATH.  Raises HookFailed.
+    """
+    for index, hook in enumerate(hooks):
+        reason = _run(hook, state.encode(), cwd, (STANDARD_PATH, *env))
+        if reason:
+            raise HookFailed(kind, index, reason)
+
+
+def _run(hook: Hook, state: bytes, cwd: str, env: tuple[str, ...]) -> str:
+    """Run one hook; return why it failed, or nothing."""
+    in_reader, in_writer = posix.pipe2(posix.O_CLOEXEC)
+    out_reader, out_writer = posix.pipe2(posix.O_CLOEXEC)
+    failed_reader, failed_writer = posix.pipe2(posix.O_CLOEXEC)
+    pid = posix.fork()
+    if not pid:
+        try:
+            _become(hook, in_reader, out_writer, cwd, env)
+        except OSError as e:
+            text = f"fork/exec {hook.path}: {(e.strerror or '').lower()}"
+            posix.write(failed_writer, text.encode())
+        finally:
+            posix._exit(127)
+    for fd in (in_reader, out_writer, failed_writer):
+        posix.close(fd)
+    try:
+        refused = posix.read(failed_reader, 4096).decode(errors="replace")
+        if refused:
+            posix.waitpid(pid, 0)
+            return refused
+        return _watch(pid, hook, state, in_writer, out_reader)
+    finally:
+        for fd in (in_writer, out_reader, failed_reader):
+            try:
+                posix.close(fd)
+            except OSError:
+                pass  # the writing end was closed when all was written
+
+
+def _become(hook: Hook, stdin: int, output: int, cwd: str, env: tuple[str, ...]) -> None:
+    posix.dup2(stdin, 0)
+    posix.dup2(output, 1)
+    posix.dup2(output, 2)
+    # Engines leak descriptors to us, the container's pipes among them; a hook that stays would
+    # hold them open.
+    for name in posix.listdir("/proc/self/fd"):
+        fd = int(name)
+        try:
+            if fd > 2:
+                posix.set_inheritable(fd, False)
+        except OSError:
+            pass  # the listing's own
+    posix.chdir(cwd)
+    given = env if hook.env is None else hook.env
+    variables = {name: value for name, _, value in [e.partition("=") for e in given]}
+    reset_signals()
+    posix.execve(hook.path, list(hook.args) or [hook.path], variables)
+
+
+def _watch(pid: int, hook: Hook, state: bytes, stdin: int, output: int) -> str:
+    """Feed the hook, keep what it says, wait for its end or its time-out."""
+    end = time.monotonic() + hook.timeout if hook.timeout else None
+    _feed(stdin, state)
+    said = b""
+    poll = select.poll()
+    poll.register(output, select.POLLIN)
+    pidfd = posix.pidfd_open(pid)
+    poll.register(pidfd, select.POLLIN)
+    try:
+        while True:
+            left = None if end is None else max(0, round((end - time.monotonic()) * 1000))
+            ready = dict(poll.poll(left))
+            if output in ready:
+                part = posix.read(output, 65536)
+                said = (said + part)[:_CAPTURED]
+                if not part:
+                    poll.unregister(output)
+                continue
+            if not ready:
+                posix.kill(pid, 9)
+            _, status = posix.waitpid(pid, 0)
+            break
+    finally:
+        posix.close(pidfd)
+    if not ready:
+        return f"hook ran past specified timeout of {float(hook.timeout or 0)}s"
+    code = posix.waitstatus_to_exitcode(status)
+    if code == 0:
+        return ""
+    how = f"exit status {code}" if code > 0 else f"signal {-code}"
+    return f"{how}, output: {said.decode(errors='replace').strip()}"
+
+
+def _feed(stdin: int, state: bytes) -> None:
+    """Write the document, all of it into the pipe; a hook need not read it."""
+    try:
+        if len(state) > 65536:
+            fcntl.fcntl(stdin, fcntl.F_SETPIPE_SZ, len(state) + 4096)
+        posix.write(stdin, state)
+    except BrokenPipeError:
+        pass  # it does not want to know
+    posix.close(stdin)

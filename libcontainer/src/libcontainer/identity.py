@@ -1,0 +1,50 @@
+"""Which process: a pid, and when it started, so that a reused pid is somebody else.
+
+Read in the runtime's own namespaces only: another time namespace shifts the start time.
+proc_pid_stat(5).
+"""
+
+from __future__ import annotations
+
+import posix
+
+TYPE_CHECKING = False
+
+
+def start_time(pid: int) -> int | None:
+    """Return when `pid` started, in clock ticks since boot; None if it is gone or a zombie."""
+    try:
+        fd = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY | posix.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        text = posix.read(fd, 4096)
+    except ProcessLookupError:
+        return None
+    finally:
+        posix.close(fd)
+    # The name in parentheses is the process's own choice and may hold anything.
+    fields = text[text.rindex(b")") + 2 :].split()
+    if fields[0] in (b"Z", b"X"):
+        return None
+    return int(fields[19])
+
+
+def is_alive(pid: int, started: int) -> bool:
+    """Whether the process of that pid and start time still runs."""
+    return pid > 0 and start_time(pid) == started
+
+
+def open_pidfd(pid: int, started: int) -> int | None:
+    """Return a pidfd of the process, None if it is gone.
+
+    Opened first, compared after: from then on the pid cannot come to mean another process.
+    """
+    try:
+        fd = posix.pidfd_open(pid)
+    except OSError:  # ESRCH; EINVAL for a pid that is a thread by now
+        return None
+    if is_alive(pid, started):
+        return fd
+    posix.close(fd)
+    return None

@@ -1,0 +1,324 @@
+"""create: the straight line from a bundle to a container that waits to be started."""
+
+from __future__ import annotations
+
+import posix
+
+from libcgroups.manager import open_manager
+
+from .. import _log, codec, state
+from ..errors import ContainerError, InitFailed, SpecError
+from ..kernel.linux import LinuxKernel
+from ..plan.host import probe
+from ..plan.make import Options, make_plan
+from ..process.create import Main
+from ..process.init import Belongings
+from ..spec.load import load_spec
+from ..spec.unsupported import unsupported
+from ..spec.validate import validate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from libcgroups.protocol import CgroupManager
+
+    from ..plan.plan import Plan
+    from ..spec.document import Spec
+
+
+class CreateOptions:
+    """What the caller decides; every name is that of the command line's option."""
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        bundle: str = ".",
+        config: str = "config.json",
+        console_socket: str | None = None,
+        pid_file: str | None = None,
+        no_pivot: bool = False,
+        no_new_keyring: bool = False,
+        preserve_fds: int = 0,
+        systemd_cgroup: bool = False,
+        cgroups_disabled: bool = False,
+        rootless: bool | None = None,
+        as_sibling: bool = False,
+    ) -> None:
+        self.root = root
+        self.bundle = bundle
+        self.config = config
+        self.console_socket = console_socket
+        self.pid_file = pid_file
+        self.no_pivot = no_pivot
+        self.no_new_keyring = no_new_keyring
+        self.preserve_fds = preserve_fds
+        self.systemd_cgroup = systemd_cgroup
+        self.cgroups_disabled = cgroups_disabled
+        self.rootless = rootless
+        self.as_sibling = as_sibling
+
+
+def create(id: str, options: CreateOptions) -> int:
+    """Create a container; return its init's pid.
+
+    Raises SpecError with every fault of the document, and ContainerError for what the host or the
+    kernel refuses; then nothing is left behind.
+    """
+    state.check_id(id)
+    bundle = _bundle(options.bundle)
+    text = _read_document(bundle, options.config)
+    spec = load_spec(text)
+    validate(spec)
+    if not_yet := unsupported(spec):
+        raise SpecError(not_yet)
+    rootfs = _rootfs(spec, bundle)
+    console = _console(spec, options)
+    _check_preserved(options.preserve_fds)
+
+    directory = state.claim(options.root, id)
+    cgroup = None
+    try:
+        directory.lock()
+        cgroup = _cgroup(spec, id, options)
+        kernel = LinuxKernel()
+        host = probe(spec, cgroups=dict(cgroup.paths), unified=posix.access(_UNIFIED, posix.F_OK))
+        plan = make_plan(spec, host, _plan_options(id, bundle, rootfs, options))
+        directory.keep_document(text)
+        own = _belongings(plan, spec, directory, options, console)
+        saved = _saved(id, plan, cgroup)
+        # Before the first thing is made outside the directory: killed from here on, we leave a
+        # state that says where the cgroup is.
+        directory.save(saved)
+
+        def save(pid: int, started: int) -> None:
+            directory.save(saved.replace(pid=pid, start_time=started))
+
+        main = Main(plan, kernel, cgroup, own, save=save)
+        pid = main.create(as_sibling=options.as_sibling)
+        _commit(directory, saved, main, own, options)
+    except BaseException:
+        _undo(directory, cgroup)
+        raise
+    directory.close()
+    return pid
+
+
+_UNIFIED = "/sys/fs/cgroup/cgroup.controllers"
+
+
+def _bundle(path: str) -> str:
+    """Return the bundle's absolute path without links.  Raises InitFailed in runc's words."""
+    here = posix.open(".", posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
+    try:
+        posix.chdir(path)
+        return posix.getcwd()
+    except OSError as e:
+        why = (e.strerror or "").lower()
+        raise InitFailed("bundle", e.errno, f"chdir {path}: {why}") from e
+    finally:
+        posix.fchdir(here)
+        posix.close(here)
+
+
+def _read_document(bundle: str, name: str) -> str:
+    path = name if name.startswith("/") else f"{bundle}/{name}"
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except FileNotFoundError as e:
+        text = f"JSON specification file {name} not found"
+        raise InitFailed("bundle", e.errno, text) from e
+    except OSError as e:
+        raise InitFailed("bundle", e.errno, f"open {path}: {(e.strerror or '').lower()}") from e
+    try:
+        found = b""
+        while part := posix.read(fd, 1 << 20):
+            found += part
+            if len(found) > 1 << 24:
+                raise InitFailed("bundle", None, f"{path} is larger than 16 MiB")
+    except OSError as e:
+        raise InitFailed("bundle", e.errno, f"read {path}: {(e.strerror or '').lower()}") from e
+    finally:
+        posix.close(fd)
+    try:
+        return found.decode()
+    except UnicodeDecodeError as e:
+        raise SpecError((f"{name} is not UTF-8: byte {e.start}",)) from e
+
+
+def _rootfs(spec: Spec, bundle: str) -> str:
+    """Return the root's absolute path, links resolved by the kernel."""
+    if spec.root is None:
+        raise SpecError(("root must be specified",))
+    given = spec.root.path
+    path = given if given.startswith("/") else f"{bundle}/{given}"
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
+    except OSError as e:
+        why = (e.strerror or "").lower()
+        text = f"invalid rootfs: stat {path}: {why}"
+        raise InitFailed("rootfs", e.errno, text) from e
+    try:
+        return posix.readlink(f"/proc/self/fd/{fd}")
+    finally:
+        posix.close(fd)
+
+
+def _console(spec: Spec, options: CreateOptions) -> str | None:
+    terminal = spec.process is not None and spec.process.terminal
+    if terminal and options.console_socket is None:
+        text = "cannot allocate tty if runc will detach without setting console socket"
+        raise SpecError((text,))
+    if not terminal and options.console_socket is not None:
+        text = "cannot use console socket if runc will not detach or allocate tty"
+        raise SpecError((text,))
+    return options.console_socket
+
+
+def _check_preserved(count: int) -> None:
+    for i in range(count):
+        try:
+            posix.fstat(3 + i)
+        except OSError as e:
+            why = (e.strerror or "").lower()
+            text = f"unable to stat preserved-fd {3 + i} (of {count}): {why}"
+            raise InitFailed("preserve-fds", e.errno, text) from e
+
+
+def _cgroup(spec: Spec, id: str, options: CreateOptions) -> CgroupManager:
+    rootless = options.rootless
+    if rootless is None:
+        rootless = posix.geteuid() != 0 or _nested()
+    return open_manager(
+        spec.linux.cgroups_path if spec.linux else None,
+        container_id=id,
+        systemd=options.systemd_cgroup,
+        disabled=options.cgroups_disabled,
+        rootless=rootless,
+        annotations=spec.annotations,
+    )
+
+
+def _nested() -> bool:
+    from ..idmap import in_user_namespace
+
+    fd = posix.open("/proc/self/uid_map", posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        return in_user_namespace(posix.read(fd, 4096).decode())
+    finally:
+        posix.close(fd)
+
+
+def _plan_options(id: str, bundle: str, rootfs: str, options: CreateOptions) -> Options:
+    return Options(
+        id=id,
+        bundle=bundle,
+        rootfs=rootfs,
+        pivot=not options.no_pivot,
+        keyring=not options.no_new_keyring,
+        preserve_fds=options.preserve_fds,
+    )
+
+
+def _belongings(
+    plan: Plan,
+    spec: Spec,
+    directory: state.StateDirectory,
+    options: CreateOptions,
+    console: str | None,
+) -> Belongings:
+    """Open what init takes along, all of it before the clone."""
+    own = Belongings()
+    own.gate = directory.make_fifo()
+    if plan.seccomp is not None:
+        from libseccomp.cache import load  # only with a profile
+
+        compiled = load(plan.seccomp, f"{options.root}/.seccomp")
+        own.filter, own.filter_flags = compiled.program, compiled.flags
+    if console is not None:
+        from ..console import ConsoleSocket
+
+        own.console = ConsoleSocket(console)
+    if plan.meet:
+        document = {
+            "ociVersion": state.OCI_VERSION,
+            "id": plan.id,
+            "status": "creating",
+            "pid": 0,
+            "bundle": plan.bundle,
+        }
+        if plan.annotations:
+            document["annotations"] = plan.annotations
+        own.hook_state = codec.dumps(document)
+    return own
+
+
+def _saved(id: str, plan: Plan, cgroup: CgroupManager) -> state.SavedState:
+    hooks = plan.hooks
+    kinds = []
+    if hooks is not None:
+        kinds += ["poststart"] if hooks.poststart else []
+        kinds += ["poststop"] if hooks.poststop else []
+    return state.SavedState(
+        id=id,
+        status="creating",
+        pid=0,
+        start_time=0,
+        bundle=plan.bundle,
+        rootfs=plan.rootfs,
+        created=state.now(),
+        owner=posix.geteuid(),
+        cgroup=cgroup.to_state(),
+        private_pids=plan.namespaces.new("pid"),
+        annotations=plan.annotations,
+        hooks=tuple(kinds),
+    )
+
+
+def _commit(
+    directory: state.StateDirectory,
+    saved: state.SavedState,
+    main: Main,
+    own: Belongings,
+    options: CreateOptions,
+) -> None:
+    """Say that the container is created: the state first, the pid file last."""
+    posix.close(own.gate)  # while we hold it, `start` would write to us
+    done = saved.replace(status="created", pid=main.pid, start_time=main.started)
+    directory.save(done)
+    if options.pid_file is not None:
+        write_pid_file(options.pid_file, main.pid)
+    _log.debug(f"container {saved.id} created, pid {main.pid}")
+
+
+def write_pid_file(path: str, pid: int) -> None:
+    """Write a pid in decimal, so that the file is never seen half written."""
+    folder, _, name = path.rpartition("/")
+    new = f"{folder + '/' if folder or path[:1] == '/' else ''}.{name}"
+    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW | posix.O_CLOEXEC
+    try:
+        fd = posix.open(new, flags, 0o666)
+        try:
+            posix.write(fd, str(pid).encode())
+        finally:
+            posix.close(fd)
+        posix.rename(new, path)
+    except OSError as e:
+        why = (e.strerror or "").lower()
+        raise InitFailed("pid file", e.errno, f"write pid file {path}: {why}") from e
+
+
+def _undo(directory: state.StateDirectory, cgroup: CgroupManager | None) -> None:
+    """Leave nothing.  What cannot be cleared is told; the first error is the one that counts."""
+    try:
+        if cgroup is not None:
+            cgroup.remove()
+    except Exception as e:
+        _log.warning(f"after the failure: {e}")
+    try:
+        directory.remove()
+    except OSError as e:
+        _log.warning(f"after the failure: remove {directory.path}: {e.strerror}")
+    directory.close()
+
+
+__all__ = ["ContainerError", "CreateOptions", "create", "write_pid_file"]

@@ -1,0 +1,102 @@
+"""delete: undo what create made, and nothing else."""
+
+from __future__ import annotations
+
+import posix
+import select
+import time
+
+from libcgroups.manager import load_manager
+
+from .. import _log, identity
+from ..errors import ContainerError, NoSuchContainer, WrongStatus
+from ..state import DamagedState, SavedState, StateDirectory, open_directory
+from ..status import CREATED, CREATING, STOPPED, hook_document, status_of
+from .kill import kill_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PATIENCE = 10.0  # seconds until a killed init must be gone
+
+
+def delete(id: str, *, root: str, force: bool = False) -> None:
+    """Remove a stopped or created container; with `force` any, and an unknown one silently.
+
+    Raises NoSuchContainer, WrongStatus.  A poststop hook that fails is a warning.
+    """
+    try:
+        directory = open_directory(root, id)
+    except NoSuchContainer:
+        if force:
+            return
+        raise
+    with directory:
+        directory.lock()
+        try:
+            saved = directory.load()
+        except (NoSuchContainer, DamagedState) as e:
+            # A create that was killed before it had a process, or a file that does not read.
+            # Nobody else can clear it; what it may have made, it has named after the id.
+            if isinstance(e, DamagedState) and not force:
+                raise
+            directory.remove()
+            if force:
+                return
+            raise
+        _delete(saved, directory, force)
+
+
+def _delete(saved: SavedState, directory: StateDirectory, force: bool) -> None:
+    status = status_of(saved, directory)
+    if status not in (STOPPED, CREATED) and not force:
+        text = f"cannot delete container {saved.id} that is not stopped: {status}"
+        raise WrongStatus(saved.id, status, text)
+    manager = load_manager(saved.cgroup)
+    if status != STOPPED or not saved.private_pids or saved.status == CREATING:
+        kill_all(saved)
+        _wait(saved)
+    if manager.exists():
+        manager.remove()
+    hooks = _poststop_hooks(saved, directory)
+    directory.remove()
+    if hooks is not None:
+        hooks()
+
+
+def _wait(saved: SavedState) -> None:
+    """Wait until init has ended: with a pid namespace that is when everybody in it has."""
+    pidfd = identity.open_pidfd(saved.pid, saved.start_time)
+    if pidfd is None:
+        return
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    end = time.monotonic() + _PATIENCE
+    try:
+        if not poll.poll(round((end - time.monotonic()) * 1000)):
+            raise WrongStatus(saved.id, "running", "container init still running")
+    finally:
+        posix.close(pidfd)
+
+
+def _poststop_hooks(saved: SavedState, directory: StateDirectory) -> Callable[[], None] | None:
+    """Return what runs the poststop hooks; read before the document goes, run after."""
+    if "poststop" not in saved.hooks:
+        return None
+    from ..hooks import run_hooks
+    from ..spec.load import load_spec
+
+    hooks = load_spec(directory.document()).hooks
+    if hooks is None:
+        return None
+
+    def run() -> None:
+        document = hook_document(saved, STOPPED)
+        for hook in hooks.poststop:  # one by one: a failure does not keep the next from running
+            try:
+                run_hooks("poststop", (hook,), document, cwd=saved.bundle)
+            except ContainerError as e:
+                _log.warning(str(e))
+
+    return run

@@ -1,0 +1,75 @@
+"""kill: signal a container's init, or every process of it."""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import posix
+
+from libcgroups.manager import load_manager
+
+from .. import identity
+from ..errors import WrongStatus
+from ..signals import KILL
+from ..state import SavedState, open_directory
+from ..status import CREATING
+
+NOT_RUNNING = "container not running"
+
+
+def kill(id: str, signal: int, *, root: str, all: bool = False) -> None:
+    """Send a signal to init, or with `all` to every process of the container's cgroup.
+
+    SIGKILL reaches them all as well where init's end would not be theirs: no private pid
+    namespace.  Raises NoSuchContainer, and WrongStatus for one that has stopped (not with `all`).
+    """
+    with open_directory(root, id) as directory:
+        saved = directory.load()
+    if saved.status == CREATING:
+        raise WrongStatus(id, CREATING, NOT_RUNNING)
+    everybody = all or (signal == KILL and not saved.private_pids)
+    pidfd = identity.open_pidfd(saved.pid, saved.start_time)
+    if pidfd is None and not all:
+        raise WrongStatus(id, "stopped", NOT_RUNNING)
+    try:
+        if everybody:
+            load_manager(saved.cgroup).kill(signal)
+        # Init as well: it may have been moved out of its cgroup, or have none.
+        if pidfd is not None and not (everybody and signal != KILL):
+            _send(pidfd, signal, id)
+        if signal == KILL and not everybody:
+            _thaw(saved)
+    finally:
+        if pidfd is not None:
+            posix.close(pidfd)
+
+
+def kill_all(saved: SavedState) -> None:
+    """Kill everything that a container has left, whatever its state."""
+    manager = load_manager(saved.cgroup)
+    pidfd = identity.open_pidfd(saved.pid, saved.start_time)
+    if pidfd is not None:
+        try:
+            _signal.pidfd_send_signal(pidfd, KILL)
+        except ProcessLookupError:
+            pass
+        posix.close(pidfd)
+    if manager.exists():
+        manager.kill(KILL)
+
+
+def _send(pidfd: int, signal: int, id: str) -> None:
+    try:
+        _signal.pidfd_send_signal(pidfd, signal)
+    except ProcessLookupError:
+        if signal != KILL:
+            raise WrongStatus(id, "stopped", NOT_RUNNING) from None
+    except OSError as e:
+        why = (e.strerror or "").lower()
+        raise OSError(e.errno, f"unable to signal init: {why}") from e
+
+
+def _thaw(saved: SavedState) -> None:
+    """A frozen process of v1 dies only once it is thawed."""
+    manager = load_manager(saved.cgroup)
+    if saved.cgroup.manager != "v2" and manager.is_frozen():
+        manager.thaw()

@@ -1,0 +1,87 @@
+"""start: let a created container's process become the payload."""
+
+from __future__ import annotations
+
+import fcntl
+import posix
+import select
+
+from ..errors import ContainerError, WrongStatus
+from ..state import SavedState, StateDirectory, open_directory
+from ..status import CREATED, RUNNING, STOPPED, hook_document, status_of
+
+ALREADY = "cannot start an already running container"
+GONE = "cannot start a container that has stopped"
+
+
+def start(id: str, *, root: str) -> None:
+    """Start a created container; return when the payload runs, or has failed to.
+
+    That an execve fails is not an error of start: init tells it on the container's stderr and
+    exits with 1.  A poststart hook that fails is one; the container is then stopped.
+    Raises NoSuchContainer, WrongStatus, HookFailed.
+    """
+    with open_directory(root, id) as directory:
+        saved = directory.load()
+        gate = _open_gate(saved, directory)
+        try:
+            _open(saved, directory, gate)
+        finally:
+            posix.close(gate)
+        if "poststart" in saved.hooks:
+            _poststart(saved, directory)
+
+
+def _open_gate(saved: SavedState, directory: StateDirectory) -> int:
+    """Return the start barrier, locked against another start."""
+    status = status_of(saved, directory)
+    if status != CREATED:
+        raise WrongStatus(saved.id, status, _refusal(status))
+    gate = directory.open_fifo()
+    if gate is None:
+        raise WrongStatus(saved.id, status, _refusal(status_of(saved, directory)))
+    try:
+        # On the fifo, not the directory: it dies with its holder, and nobody else waits for it.
+        fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        posix.close(gate)
+        raise WrongStatus(saved.id, RUNNING, ALREADY) from None
+    return gate
+
+
+def _open(saved: SavedState, directory: StateDirectory, gate: int) -> None:
+    try:
+        posix.write(gate, b"s")
+    except BrokenPipeError:
+        raise WrongStatus(saved.id, STOPPED, GONE) from None
+    # The stub keeps its end until the execve: the error tells exactly when the payload runs, or
+    # the stub has died.
+    poll = select.poll()
+    poll.register(gate, 0)
+    poll.poll()
+
+
+def _refusal(status: str) -> str:
+    if status == STOPPED:
+        return GONE
+    if status == RUNNING:
+        return ALREADY
+    return f"cannot start a container in the {status} state"
+
+
+def _poststart(saved: SavedState, directory: StateDirectory) -> None:
+    """Run the hooks that follow the start; a failure stops the container (runtime-spec 1.3)."""
+    from ..hooks import run_hooks
+    from ..spec.load import load_spec
+
+    hooks = load_spec(directory.document()).hooks
+    if hooks is None:
+        return
+    try:
+        document = hook_document(saved, RUNNING)
+        run_hooks("poststart", hooks.poststart, document, cwd=saved.bundle)
+    except ContainerError:
+        from .kill import kill_all
+
+        kill_all(saved)
+        raise

@@ -1,0 +1,85 @@
+"""What the plan must know about this host: probed once, then data.
+
+Only what the document asks about is looked at; each fact costs a system call of a start.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from .._record import Record, u32, u64
+from ..idmap import in_user_namespace
+from ..namespaces import KINDS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..spec.document import Spec
+
+
+class Host(Record):
+    """The facts about the host that decide what is planned."""
+
+    euid: u32 = 0
+    egid: u32 = 0
+    user_namespace: bool = False  # the runtime itself runs in one
+    setgroups: bool = True  # allowed in the runtime's user namespace
+    bounding: u64 = 2**41 - 1  # capabilities that the runtime could pass on; bit n is number n
+    last_capability: u32 = 40  # the highest that the container's bounding set may have
+    # Identity of each kind of namespace that the document joins, and of each path that it names.
+    namespaces: dict[str, str] = {}
+    joined: dict[str, str] = {}
+    kcore: bool = False  # /proc/kcore is there
+    unified: bool = False  # cgroup v2 alone
+    cgroups: dict[str, str] = {}
+
+
+def probe(spec: Spec, *, cgroups: dict[str, str], unified: bool) -> Host:
+    """Look at the host as far as `spec` needs it.
+
+    `cgroups` are the directories of the container's cgroup, as its manager has resolved them.
+    Raises OSError for a namespace path that cannot be looked at.
+    """
+    nested = in_user_namespace(_read("/proc/self/uid_map"))
+    bounding = _bounding()
+    last = bounding.bit_length() - 1
+    joined, own = {}, {}
+    for ns in spec.linux.namespaces if spec.linux else ():
+        if ns.path:
+            joined[ns.path] = _identity(ns.path)
+            if ns.type in KINDS:
+                own[ns.type] = _identity("/proc/self/ns/" + KINDS[ns.type][1])
+        elif ns.type == "user":
+            # It begins with all that the kernel has, not with what we have.
+            last = int(_read("/proc/sys/kernel/cap_last_cap"))
+    return Host(
+        euid=posix.geteuid(),
+        egid=posix.getegid(),
+        user_namespace=nested,
+        setgroups=not nested or _read("/proc/self/setgroups").strip() != "deny",
+        bounding=bounding,
+        last_capability=last,
+        namespaces=own,
+        joined=joined,
+        kcore=posix.access("/proc/kcore", posix.F_OK),
+        unified=unified,
+        cgroups=cgroups,
+    )
+
+
+def _identity(path: str) -> str:
+    found = posix.stat(path)
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def _bounding() -> int:
+    # Cheaper than 41 prctl(2) calls, and the only place that tells it.
+    text = _read("/proc/self/status")
+    return int(text[text.index("CapBnd:") + 7 :].split(None, 1)[0], 16)
+
+
+def _read(path: str) -> str:
+    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        return posix.read(fd, 8192).decode()
+    finally:
+        posix.close(fd)

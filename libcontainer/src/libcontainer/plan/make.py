@@ -1,0 +1,254 @@
+"""From a document and a host to a plan.  Pure: the same two always give the same plan."""
+
+from __future__ import annotations
+
+from libcgroups.resources import LinuxCPU, LinuxResources
+
+from .. import _log
+from .._record import Record, i32
+from ..attributes import Domainname, Hostname, LoopbackUp, SessionKeyring, Sysctl
+from ..capabilities import sets
+from ..errors import SpecError
+from ..idmap import IdRange, Mapping
+from ..kernel import constants as c
+from ..namespaces import KINDS, Join, Namespaces
+from ..rootfs.steps import NewMount
+from ..spec.linux import Linux
+from ..tuning import RLIMITS
+from .lastmile import Payload
+from .mounts import PROPAGATION, finish_steps, mount_steps
+from .plan import Command, Plan, Rlimit, Terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..capabilities import CapabilitySets
+    from ..spec.document import Spec
+    from ..spec.process import Process
+    from ..step import Step
+    from .host import Host
+
+DEFAULT_UMASK = 0o022  # where the document has none, as every other runtime
+# A memory limit above this is set before the hooks, like other runtimes do; below it Python would
+# not live long enough to build the container.
+EARLY_MEMORY = 64 << 20  # bytes
+# With a new user namespace these wait until init is root in it (processes.md decision 5a).
+_AFTER_MAPS = c.CLONE_NEWIPC | c.CLONE_NEWNET
+
+
+class Options(Record):
+    """What the caller of create decides, beside the document."""
+
+    id: str
+    bundle: str  # absolute
+    rootfs: str  # absolute, resolved
+    pivot: bool = True
+    keyring: bool = True
+    preserve_fds: i32 = 0
+
+
+def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
+    """Decide everything that will be done.
+
+    Raises SpecError for what this host makes impossible.
+    """
+    process = spec.process
+    if process is None:
+        raise SpecError(("process property must not be empty",))
+    linux = spec.linux or Linux()
+    namespaces = _namespaces(linux, host)
+    mapping = _mapping(linux) if namespaces.new("user") else None
+    _refuse(spec, linux, host, namespaces, options)
+    # A new user namespace begins with every capability, whatever the runtime itself has.
+    full = (1 << (host.last_capability + 1)) - 1
+    available = full if namespaces.new("user") else host.bounding
+    capability_sets, refused = sets(process.capabilities, available)
+    if refused:
+        _log.warning(f"ignoring unknown or unavailable capabilities: {list(refused)}")
+    build, late = mount_steps(spec, linux, host, namespaces, options.bundle, options.rootfs)
+    early_limits, late_limits = split_limits(linux.resources, devices=not host.user_namespace)
+    root = mapping is None or mapping.host_uid(0) is not None
+    new_user = mapping is not None
+    return Plan(
+        id=options.id,
+        bundle=options.bundle,
+        rootfs=options.rootfs,
+        namespaces=namespaces,
+        mapping=mapping,
+        become_uid=(0 if root else process.user.uid) if new_user else None,
+        become_gid=(0 if root else process.user.gid) if new_user else None,
+        setup=_setup_steps(spec, namespaces, options),
+        build=tuple(build),
+        finish=(*_sysctls(linux), *finish_steps(spec, linux, late)),
+        command=Command(args=process.args, env=process.env, cwd=process.cwd, uid=process.user.uid),
+        payload=_payload(process, linux, host, mapping, capability_sets),
+        umask=DEFAULT_UMASK if process.user.umask is None else process.user.umask,
+        rlimits=tuple([Rlimit(RLIMITS[r.type], r.soft, r.hard) for r in process.rlimits]),
+        oom_score_adj=process.oom_score_adj,
+        oom_score_optional=host.user_namespace or host.euid != 0,
+        early=early_limits,
+        late=late_limits,
+        hooks=spec.hooks,
+        meet=_has_create_hooks(spec) or any([_opens_device(step) for step in build]),
+        seccomp=linux.seccomp,
+        terminal=_terminal(process),
+        pivot=options.pivot,
+        propagation=_final_propagation(linux),
+        preserve_fds=options.preserve_fds,
+        annotations=spec.annotations or {},
+    )
+
+
+def split_limits(
+    resources: LinuxResources | None, *, devices: bool
+) -> tuple[LinuxResources, LinuxResources | None]:
+    """Return the limits to set before the hooks, and those after Python has left the cgroup.
+
+    cpu bandwidth and a small memory limit are late: under 1 % of a CPU the Python that builds
+    the container would take a second, under 512 kB it would be killed (processes.md decision 9).
+    Device rules are on unless `devices` is false: nothing given means that nothing but the
+    defaults is allowed.
+    """
+    given = resources or LinuxResources()
+    rules = (given.devices or ()) if devices else None
+    early = given.replace(devices=rules)
+    memory, cpu = given.memory, given.cpu
+    small = memory is not None and memory.limit is not None and 0 < memory.limit <= EARLY_MEMORY
+    late_memory = memory if small else None
+    late_cpu = None
+    if cpu is not None and (cpu.quota or cpu.period or cpu.burst):
+        late_cpu = LinuxCPU(quota=cpu.quota, period=cpu.period, burst=cpu.burst)
+        early = early.replace(cpu=cpu.replace(quota=None, period=None, burst=None))
+    if late_memory:
+        early = early.replace(memory=None)
+    unified = given.unified or {}
+    late_keys = {k: v for k, v in unified.items() if k.startswith(("memory.", "cpu.max"))}
+    if late_keys:
+        early = early.replace(unified={k: v for k, v in unified.items() if k not in late_keys})
+    if late_memory is None and late_cpu is None and not late_keys:
+        return early, None
+    return early, LinuxResources(memory=late_memory, cpu=late_cpu, unified=late_keys or None)
+
+
+def _namespaces(linux: Linux, host: Host) -> Namespaces:
+    clone, unshare, cgroup, pid = 0, 0, False, None
+    joins = {}
+    new_user = any([ns.type == "user" and not ns.path for ns in linux.namespaces])
+    for ns in linux.namespaces:
+        flag = KINDS[ns.type][0]
+        if ns.path:
+            if host.joined.get(ns.path) == host.namespaces.get(ns.type, ""):
+                continue  # the runtime's own: nothing to join
+            if ns.type == "pid":
+                pid = ns.path
+            else:
+                joins[ns.type] = Join(ns.type, ns.path)
+        elif ns.type == "cgroup":
+            cgroup = True
+        elif new_user and flag & _AFTER_MAPS:
+            unshare |= flag
+        else:
+            clone |= flag
+    order = [joins[kind] for kind in KINDS if kind in joins]
+    return Namespaces(clone=clone, unshare=unshare, cgroup=cgroup, join=tuple(order), pid=pid)
+
+
+def _mapping(linux: Linux) -> Mapping:
+    return Mapping(
+        uids=tuple([IdRange(m.container_id, m.host_id, m.size) for m in linux.uid_mappings]),
+        gids=tuple([IdRange(m.container_id, m.host_id, m.size) for m in linux.gid_mappings]),
+    )
+
+
+def _refuse(spec: Spec, linux: Linux, host: Host, namespaces: Namespaces, options: Options) -> None:
+    """Raise SpecError for what the document alone does not show to be wrong."""
+    faults = []
+    if host.euid != 0 and not namespaces.new("user"):
+        faults.append("rootless container requires user namespaces")
+    if spec.hostname and not namespaces.own("uts"):
+        faults.append("unable to set hostname without a private UTS namespace")
+    if spec.domainname and not namespaces.own("uts"):
+        faults.append("unable to set domainname without a private UTS namespace")
+    mounts = namespaces.own("mount")
+    if not mounts and (linux.masked_paths or linux.readonly_paths):
+        faults.append("unable to restrict sys entries without a private MNT namespace")
+    if not mounts and spec.mounts:
+        faults.append("unable to mount without a private MNT namespace")
+    if not options.pivot and linux.rootfs_propagation in ("private", "rprivate"):
+        faults.append("rootfsPropagation of [r]private is not safe without pivot_root")
+    for key in linux.sysctl or {}:
+        faults += _refuse_sysctl(key, namespaces)
+    if faults:
+        raise SpecError(tuple(faults))
+
+
+def _refuse_sysctl(key: str, namespaces: Namespaces) -> list[str]:
+    dotted = key.replace("/", ".")
+    if dotted.startswith("net.") and not namespaces.own("network"):
+        return [f'sysctl "{key}" not allowed in host network namespace']
+    if dotted.startswith(("kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue.")):
+        if not namespaces.own("ipc"):
+            return [f'sysctl "{key}" is not allowed in the hosts ipc namespace']
+    return []
+
+
+def _setup_steps(spec: Spec, namespaces: Namespaces, options: Options) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    if options.keyring:
+        name = f"_ses.{options.id}"
+        steps.append(SessionKeyring(name=name, user_namespace=namespaces.new("user")))
+    if namespaces.new("network"):
+        steps.append(LoopbackUp())
+    if spec.hostname:
+        steps.append(Hostname(spec.hostname))
+    if spec.domainname:
+        steps.append(Domainname(spec.domainname))
+    return tuple(steps)
+
+
+def _sysctls(linux: Linux) -> tuple[Step, ...]:
+    return tuple([Sysctl(key, value) for key, value in (linux.sysctl or {}).items()])
+
+
+def _payload(
+    process: Process,
+    linux: Linux,
+    host: Host,
+    mapping: Mapping | None,
+    capability_sets: CapabilitySets,
+) -> Payload:
+    denied = mapping.denies_setgroups(host.euid) if mapping else not host.setgroups
+    groups = process.user.additional_gids
+    if denied and groups:
+        raise SpecError(("cannot set any additional groups in a rootless container",))
+    return Payload(
+        uid=process.user.uid,
+        gid=process.user.gid,
+        groups=None if denied else groups,
+        capabilities=capability_sets,
+        last_capability=host.last_capability,
+        no_new_privileges=process.no_new_privileges,
+        filter=linux.seccomp is not None,
+    )
+
+
+def _terminal(process: Process) -> Terminal | None:
+    if not process.terminal:
+        return None
+    size = process.console_size
+    return Terminal(size.height, size.width) if size else Terminal()
+
+
+def _final_propagation(linux: Linux) -> int | None:
+    asked = PROPAGATION[linux.rootfs_propagation or "rslave"]
+    return asked if asked & (c.MS_SHARED | c.MS_UNBINDABLE) else None
+
+
+def _has_create_hooks(spec: Spec) -> bool:
+    return spec.hooks is not None and bool(
+        spec.hooks.prestart or spec.hooks.create_runtime or spec.hooks.create_container
+    )
+
+
+def _opens_device(step: Step) -> bool:
+    """Whether a mount opens a device of the host, which the device rules might then forbid."""
+    return isinstance(step, NewMount) and step.source.startswith("/dev/")

@@ -1,0 +1,178 @@
+"""From the document's mounts, devices and paths to steps."""
+
+from __future__ import annotations
+
+from .. import _log
+from ..kernel import constants as c
+from ..rootfs.cgroupfs import cgroup_steps
+from ..rootfs.devices import CORE_LINK, DEFAULT_LINKS, DEFAULT_NODES, Devices, Node
+from ..rootfs.options import MountOptions, parse
+from ..rootfs.resolve import split
+from ..rootfs.steps import (
+    BindMount,
+    LateReadOnly,
+    MakeDirectory,
+    Mask,
+    NewMount,
+    Propagation,
+    ReadOnlyPath,
+    RootMount,
+    RootReadOnly,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..namespaces import Namespaces
+    from ..spec.document import Spec
+    from ..spec.linux import Linux, LinuxDevice
+    from ..spec.mounts import Mount
+    from ..step import Step
+    from .host import Host
+
+PROPAGATION = {
+    "shared": c.MS_SHARED,
+    "rshared": c.MS_SHARED | c.MS_REC,
+    "slave": c.MS_SLAVE,
+    "rslave": c.MS_SLAVE | c.MS_REC,
+    "private": c.MS_PRIVATE,
+    "rprivate": c.MS_PRIVATE | c.MS_REC,
+    "unbindable": c.MS_UNBINDABLE,
+    "runbindable": c.MS_UNBINDABLE | c.MS_REC,
+}
+
+
+def mount_steps(
+    spec: Spec, linux: Linux, host: Host, namespaces: Namespaces, bundle: str, rootfs: str
+) -> tuple[list[Step], list[Step]]:
+    """Return the steps that build the root, and those that finish it after the hooks.
+
+    In the document's order: a later mount may cover an earlier one.
+    """
+    build: list[Step] = _root_steps(linux, rootfs)
+    late: list[Step] = []
+    dev_is_bound = False
+    for mount in spec.mounts:
+        destination = "/" + mount.destination.strip("/")
+        options = parse(mount.options)
+        if _is_bind(mount, options):
+            build.append(_bind(mount, destination, options, bundle))
+            dev_is_bound |= destination == "/dev"
+        elif mount.type in ("cgroup", "cgroup2"):
+            steps, after = cgroup_steps(
+                destination,
+                options,
+                cgroups=host.cgroups,
+                unified=host.unified,
+                namespace=namespaces.own("cgroup"),
+            )
+            build += steps
+            late += after
+        else:
+            build.append(_new(mount, destination, options))
+            if build[-1].keep and options.set & c.MOUNT_ATTR_RDONLY:  # type: ignore[attr-defined]
+                late.append(LateReadOnly(destination=destination))
+    if not dev_is_bound:
+        build += device_steps(linux, host, namespaces)
+    return build, late
+
+
+def finish_steps(spec: Spec, linux: Linux, late: list[Step]) -> list[Step]:
+    """Return what closes the root, once nothing has to be made in it any more.
+
+    The working directory first, the root last of the mounts, and the masks on top of all: a mask
+    must not be followed by anything that could be made through what it hides.
+    """
+    steps: list[Step] = []
+    if spec.process is not None:
+        steps.append(MakeDirectory(path=spec.process.cwd))
+    steps += late
+    if spec.root is not None and spec.root.readonly:
+        steps.append(RootReadOnly())
+    steps += [ReadOnlyPath(path=p) for p in linux.readonly_paths]
+    steps += [Mask(path=p) for p in dict.fromkeys(linux.masked_paths)]
+    return steps
+
+
+def device_steps(linux: Linux, host: Host, namespaces: Namespaces) -> list[Step]:
+    """Return the steps for device nodes and the links in /dev, one for each directory."""
+    folders: dict[str, dict[str, Node]] = {"/dev": {n.name: n for n in DEFAULT_NODES}}
+    for device in linux.devices:
+        folder, name = split(device.path)
+        if (folder, name) != ("/dev", "ptmx"):  # always the link to the container's own
+            folders.setdefault(folder, {})[name] = _node(device, name)
+    links = DEFAULT_LINKS + ((CORE_LINK,) if host.kcore else ())
+    bind = host.user_namespace or namespaces.new("user")
+    return [
+        Devices(
+            directory=folder,
+            nodes=tuple(nodes.values()),
+            links=links if folder == "/dev" else (),
+            bind=bind,
+        )
+        for folder, nodes in folders.items()
+    ]
+
+
+def _root_steps(linux: Linux, rootfs: str) -> list[Step]:
+    asked = PROPAGATION[linux.rootfs_propagation or "rslave"] | c.MS_REC
+    shared = bool(asked & c.MS_SHARED)
+    # Unbindable comes after the pivot, or nothing could be bound; slave lets host mounts arrive.
+    flags = c.MS_SLAVE | c.MS_REC if asked & c.MS_UNBINDABLE else asked
+    return [Propagation(flags=flags), RootMount(path=rootfs, private=shared)]
+
+
+def _is_bind(mount: Mount, options: MountOptions) -> bool:
+    if "bind" in options.words or "rbind" in options.words:
+        return True
+    if mount.type == "bind":
+        _log.warning(f"mount {mount.destination}: type bind without bind or rbind, taken as bind")
+        return True
+    return False
+
+
+def _bind(mount: Mount, destination: str, options: MountOptions, bundle: str) -> BindMount:
+    if options.data:
+        # They would never reach the file system: a bind has none of its own.
+        _log.warning(f"mount {destination}: not for a bind mount: {', '.join(options.data)}")
+    source = mount.source or ""
+    return BindMount(
+        source=source if source.startswith("/") else f"{bundle}/{source}",
+        destination=destination,
+        recursive="rbind" in options.words,
+        change=options.touches_attributes,
+        set=options.set,
+        clear=options.clear,
+        recursive_set=options.recursive_set,
+        recursive_clear=options.recursive_clear,
+        propagation=options.propagation,
+    )
+
+
+def _new(mount: Mount, destination: str, options: MountOptions) -> NewMount:
+    kind = mount.type or ""
+    read_only = options.set & c.MOUNT_ATTR_RDONLY
+    # A tmpfs is filled before it is made read-only: with devices, mount points, copies.
+    late = kind == "tmpfs" and bool(read_only)
+    return NewMount(
+        kind=kind,
+        source=mount.source or kind,
+        destination=destination,
+        set=(options.set & ~read_only if late else options.set) | options.recursive_set,
+        superblock=options.superblock,
+        data=options.data,
+        propagation=options.propagation,
+        keep=late or kind == "devpts",
+        copy_up="tmpcopyup" in options.words,
+    )
+
+
+def _node(device: LinuxDevice, name: str) -> Node:
+    return Node(
+        name=name,
+        type=device.type,
+        major=device.major,
+        minor=device.minor,
+        mode=0o666 if device.file_mode is None else device.file_mode & 0o7777,
+        uid=device.uid or 0,
+        gid=device.gid or 0,
+    )

@@ -1,0 +1,72 @@
+"""The plan: everything that will be done, as frozen data.
+
+Made from the document by `make_plan`; after that nobody reads the document.  Its written form is
+JSON, like every record's.
+"""
+
+from __future__ import annotations
+
+from libcgroups.resources import LinuxResources
+from libseccomp.profile import LinuxSeccomp
+
+from .._record import Record, i32, i64, u16, u32, u64
+from ..idmap import Mapping
+from ..namespaces import Namespaces
+from ..spec.hooks import Hooks
+from ..step import Step
+from .lastmile import Payload
+
+
+class Rlimit(Record):
+    """A resource limit by the kernel's number; 2**64-1 is no limit.  getrlimit(2)."""
+
+    kind: i32
+    soft: u64
+    hard: u64
+
+
+class Terminal(Record):
+    """A terminal for the payload; rows and columns 0 leave the size alone."""
+
+    rows: u16 = 0
+    columns: u16 = 0
+
+
+class Command(Record):
+    """The payload's program and what it is given."""
+
+    args: tuple[str, ...]
+    env: tuple[str, ...]
+    cwd: str
+    uid: u32  # whose home directory HOME is, when the environment has none
+
+
+class Plan(Record):
+    """A container as it will be made."""
+
+    id: str
+    bundle: str
+    rootfs: str  # absolute, on the host
+    namespaces: Namespaces
+    mapping: Mapping | None  # of a new user namespace
+    become_uid: u32 | None  # what init becomes in its new user namespace; None: nothing
+    become_gid: u32 | None
+    setup: tuple[Step, ...]  # before the first mount
+    build: tuple[Step, ...]  # mounts and devices
+    finish: tuple[Step, ...]  # after the hooks
+    command: Command
+    payload: Payload
+    umask: u32
+    rlimits: tuple[Rlimit, ...]
+    oom_score_adj: i32 | None
+    oom_score_optional: bool  # refusals are expected: the runtime is itself in a user namespace
+    early: LinuxResources | None  # limits before the hooks
+    late: LinuxResources | None  # cpu bandwidth and memory: after Python has left the cgroup
+    hooks: Hooks | None
+    meet: bool  # init waits for main after the mounts: there are hooks, or a device was mounted
+    seccomp: LinuxSeccomp | None
+    terminal: Terminal | None
+    pivot: bool
+    propagation: i64 | None  # of `/`, after the pivot
+    preserve_fds: u32
+    annotations: dict[str, str]

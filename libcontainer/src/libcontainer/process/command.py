@@ -1,0 +1,123 @@
+"""Finding the payload's program, its arguments and environment, before there is no way back.
+
+create must say that a command is missing: engines make their exit status from its text
+(reference: runc's words).  The search goes through the root's handle; the last word on permissions
+has the stub's faccessat2, under the payload's own credentials.
+"""
+
+from __future__ import annotations
+
+import errno
+import posix
+import stat
+
+from ..errors import InitFailed
+from ..rootfs import resolve
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..kernel import Kernel
+    from ..plan.plan import Command
+
+_STRING_LIMIT = 131072  # bytes, with the NUL: MAX_ARG_STRLEN
+_TOTAL_LIMIT = 6 << 20  # bytes: three quarters of _STK_LIM, however large the stack may grow
+_EXECUTABLE = 0o111
+
+
+def environment(command: Command, kernel: Kernel, root: int) -> tuple[str, ...]:
+    """Return the payload's environment: the last of equal names, and HOME where there is none.
+
+    Raises InitFailed for an entry that is not NAME=VALUE.
+    """
+    last: dict[str, str] = {}
+    for entry in command.env:
+        name, equals, value = entry.partition("=")
+        if not equals or not name:
+            what = "missing '='" if not equals else "name cannot be empty"
+            raise InitFailed("environment", None, f"invalid environment variable: {what}")
+        last[name] = value
+    if not last.get("HOME"):
+        last["HOME"] = _home(command.uid, kernel, root)
+    return tuple([f"{name}={value}" for name, value in last.items()])
+
+
+def find(command: Command, env: tuple[str, ...], kernel: Kernel, root: int, cwd: int) -> str:
+    """Return the path that the payload is executed by.
+
+    `cwd` is a handle of its working directory, for relative paths.  Raises InitFailed in runc's
+    words.
+    """
+    name = command.args[0]
+    if not name:
+        raise InitFailed("command", errno.ENOENT, 'exec: "": executable file not found in $PATH')
+    if "/" in name:
+        _judge(name, kernel, root, cwd)
+        return name
+    path = next((e[5:] for e in env if e.startswith("PATH=")), "")
+    refused: InitFailed | None = None
+    for folder in path.split(":") if path else ():
+        candidate = f"{folder or '.'}/{name}"
+        try:
+            _judge(candidate, kernel, root, cwd)
+            return candidate
+        except InitFailed as e:
+            if e.errno == errno.EACCES:
+                refused = InitFailed("command", e.errno, f'exec: "{name}": permission denied')
+    if refused is not None:
+        raise refused
+    text = f'exec: "{name}": executable file not found in $PATH'
+    raise InitFailed("command", errno.ENOENT, text)
+
+
+def check_size(args: tuple[str, ...], env: tuple[str, ...]) -> None:
+    """Refuse what execve would refuse with E2BIG, when nobody listens any more.
+
+    Raises InitFailed.
+    """
+    sizes = [len(text.encode("utf-8", "surrogateescape")) + 1 for text in (*args, *env)]
+    total = sum(sizes) + 8 * len(sizes)
+    if total <= _STRING_LIMIT:  # always allowed, whatever the stack limit
+        return
+    import resource  # rare: few commands are that long
+
+    soft = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    limit = _TOTAL_LIMIT if soft < 0 else max(_STRING_LIMIT, min(soft // 4, _TOTAL_LIMIT))
+    if max(sizes) > _STRING_LIMIT or total > limit:
+        raise InitFailed("command", errno.E2BIG, f'exec: "{args[0]}": argument list too long')
+
+
+def _judge(path: str, kernel: Kernel, root: int, cwd: int) -> None:
+    try:
+        # A relative path is resolved with the root set to the working directory's own view: `..`
+        # that leaves it is the stub's to judge, which stands in the real root by then.
+        start = root if path.startswith("/") else cwd
+        fd = resolve.open_path(kernel, start, path)
+    except OSError as e:
+        text = f'exec: "{path}": stat {path}: {posix.strerror(e.errno or 0).lower()}'
+        raise InitFailed("command", e.errno, text) from e
+    with resolve.Handle(fd):
+        found = posix.fstat(fd).st_mode
+    if stat.S_ISDIR(found):
+        raise InitFailed("command", errno.EISDIR, f'exec: "{path}": is a directory')
+    if not stat.S_ISREG(found) or not found & _EXECUTABLE:
+        raise InitFailed("command", errno.EACCES, f'exec: "{path}": permission denied')
+
+
+def _home(uid: int, kernel: Kernel, root: int) -> str:
+    """Return the home directory that the image's /etc/passwd gives `uid`, else `/`.
+
+    The file is the image's: it may be a fifo, endless, or nonsense.
+    """
+    try:
+        fd = resolve.open_path(kernel, root, "/etc/passwd", flags=posix.O_RDONLY | posix.O_NONBLOCK)
+    except OSError:
+        return "/"
+    with resolve.Handle(fd):
+        if not stat.S_ISREG(posix.fstat(fd).st_mode):
+            return "/"
+        text = posix.read(fd, 1 << 20).decode(errors="surrogateescape")
+    for line in text.split("\n"):
+        fields = line.split(":")
+        if len(fields) >= 6 and fields[2] == str(uid) and fields[5]:
+            return fields[5]
+    return "/"

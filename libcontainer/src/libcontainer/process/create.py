@@ -1,0 +1,229 @@
+"""main: makes init, gives it what only the host can give, and sees it to the start barrier."""
+
+from __future__ import annotations
+
+import errno
+import posix
+import struct
+
+from .. import identity
+from ..errors import ContainerError, InitFailed, StepFailed
+from ..hooks import run_hooks
+from ..idmap import write_maps
+from ..kernel import constants as c
+from . import channel as ch
+from .clone import clone_init
+from .init import Belongings, last_mile, run_init
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from libcgroups.protocol import CgroupManager
+
+    from ..kernel.linux import LinuxKernel
+    from ..plan.plan import Plan
+
+
+class Main:
+    """The conversation with one init, from its clone to `S`."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        kernel: LinuxKernel,
+        cgroup: CgroupManager,
+        own: Belongings,
+        *,
+        save: Callable[[int, int], None],
+    ) -> None:
+        """`save` keeps pid and start time of init, so that whoever finds us killed can clear up."""
+        self.plan, self.kernel, self.cgroup, self.own, self.save = plan, kernel, cgroup, own, save
+        self.pid = 0
+        self.started = 0
+
+    def create(self, *, as_sibling: bool = False) -> int:
+        """Return init's pid; it waits at the start barrier.
+
+        `as_sibling` makes it the child of our parent.  Raises ContainerError or OSError; then
+        nothing of the process is left.
+        """
+        talk = ch.Channel()
+        into = self.cgroup.create(self.plan.early)
+        try:
+            self._clone(talk, into, as_sibling)
+            if into is not None:
+                posix.close(into)
+            talk.in_main()
+            self._let_go(talk)
+            self._converse(talk)
+        except BaseException as e:
+            self._kill(as_sibling)
+            raise self._explained(e) from e
+        finally:
+            talk.close_main()
+        return self.pid
+
+    def _clone(self, talk: ch.Channel, into: int | None, as_sibling: bool) -> None:
+        self._open_namespaces()
+        flags = self.plan.namespaces.clone
+        if into is not None and self.plan.namespaces.cgroup:
+            # Born in its cgroup, so the namespace is rooted there.  Not with a new user
+            # namespace: what is made in the same call belongs to nobody.
+            if not flags & c.CLONE_NEWUSER:
+                flags |= c.CLONE_NEWCGROUP
+                self.own.born_in_cgroup = True
+        # init gets the root folder as its working directory: in its own mount namespace, and
+        # whatever the permissions on the way there.
+        here = posix.open(".", c.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
+        try:
+            posix.chdir(self.plan.rootfs)
+            self.pid = clone_init(
+                self.kernel,
+                lambda: run_init(self.plan, self.kernel, talk, self.own),
+                flags=flags,
+                cgroup=into,
+                parent=as_sibling,
+            )
+        finally:
+            posix.fchdir(here)
+            posix.close(here)
+        self.placed = into is not None
+
+    def _open_namespaces(self) -> None:
+        joins = [(j.kind, j.path) for j in self.plan.namespaces.join]
+        if self.plan.namespaces.pid:
+            joins.append(("pid", self.plan.namespaces.pid))
+        for kind, path in joins:
+            self.own.namespaces[kind] = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+
+    def _let_go(self, talk: ch.Channel) -> None:
+        """Do what init waits for, and no more."""
+        plan = self.plan
+        self._set_oom_score()
+        if plan.mapping is not None:
+            euid, egid = posix.geteuid(), posix.getegid()
+            write_maps(self.pid, plan.mapping, self.kernel, euid=euid, egid=egid)
+        self.started = identity.start_time(self.pid) or 0
+        self.save(self.pid, self.started)
+        if not self.placed and plan.namespaces.cgroup:
+            self._place()  # before the cgroup namespace, so that its root is right
+        if not talk.tell_init(ch.GO):
+            raise InitFailed("", None, "container init died before it was set up")
+        # Beside init, which is busy with the mounts: all that it does not have to wait for.
+        if not self.placed:
+            self._place()
+        if not plan.meet:
+            self._apply_early()
+
+    def _converse(self, talk: ch.Channel) -> None:
+        plan = self.plan
+        # With a joined pid namespace the stub's parent reports the child, which may be heard
+        # before it: what `R` starts needs both.
+        awaited = {ch.READY, ch.PID} if plan.namespaces.pid else {ch.READY}
+        while True:
+            kind, content = talk.hear()
+            if kind == ch.HOOKS:
+                self._apply_early()
+                self._run_hooks()
+                talk.tell_init(ch.DONE)
+            elif kind in awaited:
+                awaited.discard(kind)
+                if kind == ch.PID:
+                    self._becomes(*struct.unpack("<I4x", content))
+                if not awaited:
+                    self._limit()
+                    talk.tell_init(ch.LIMITED)
+            elif kind == ch.SET:
+                return
+            elif kind == ch.ERROR:
+                raise ch.received_error(content)
+            elif kind == ch.FAILED:
+                raise self._failed_call(*struct.unpack("<II", content))
+            else:
+                raise self._ended(plan)
+
+    def _limit(self) -> None:
+        """What must wait for the end of Python in init, but not for the loss of its rights."""
+        for limit in self.plan.rlimits:
+            try:
+                self.kernel.prlimit(self.pid, limit.kind, limit.soft, limit.hard)
+            except OSError as e:
+                why = posix.strerror(e.errno or 0).lower()
+                text = f"error setting rlimit type {limit.kind}: {why}"
+                raise InitFailed("rlimit", e.errno, text) from e
+        if self.plan.late is not None:
+            self.cgroup.apply(self.plan.late)
+        if not identity.is_alive(self.pid, self.started):
+            raise self._ended(self.plan)
+
+    def _place(self) -> None:
+        self.cgroup.add(self.pid)
+        self.placed = True
+
+    def _apply_early(self) -> None:
+        if self.plan.early is not None:
+            self.cgroup.apply(self.plan.early)
+
+    def _run_hooks(self) -> None:
+        hooks = self.plan.hooks
+        if hooks is None:
+            return
+        state = self.own.hook_state.replace('"pid":0', f'"pid":{self.pid}')
+        run_hooks("prestart", hooks.prestart, state, cwd=self.plan.bundle)
+        run_hooks("createRuntime", hooks.create_runtime, state, cwd=self.plan.bundle)
+
+    def _set_oom_score(self) -> None:
+        score = self.plan.oom_score_adj
+        if score is None:
+            return
+        try:
+            self.kernel.write_file(f"/proc/{self.pid}/oom_score_adj", str(score))
+        except OSError as e:
+            if e.errno not in (errno.EACCES, errno.EPERM) or not self.plan.oom_score_optional:
+                raise
+
+    def _becomes(self, pid: int) -> None:
+        """The stub has forked into a pid namespace; the child is the container's process."""
+        self.pid, self.started = pid, identity.start_time(pid) or 0
+        self.save(self.pid, self.started)
+
+    def _failed_call(self, step: int, code: int) -> ContainerError:
+        """Put words to a call of the last mile that failed."""
+        entry = last_mile(self.plan)[step]
+        why = posix.strerror(code).lower() if code else "unexpected result"
+        name = self.plan.command.args[0]
+        if entry.call == "faccessat2":
+            return InitFailed("command", code, f'exec: "{name}": {why}')
+        if entry.does == "chdir to cwd":
+            path = self.plan.command.cwd
+            text = f'chdir to cwd ("{path}") set in config.json failed: {why}'
+            return InitFailed("cwd", code, text)
+        return StepFailed(entry.does, code, f"{entry.call}: {why}")
+
+    def _ended(self, plan: Plan) -> ContainerError:
+        if self.cgroup.oom_kills():
+            text = "container init was OOM-killed (memory limit too low?)"
+            return InitFailed("", None, text)
+        return InitFailed("", None, "container init ended unexpectedly")
+
+    def _explained(self, error: BaseException) -> BaseException:
+        if isinstance(error, OSError) and not isinstance(error, ContainerError):
+            what = f" ({error.filename})" if error.filename is not None else ""
+            text = f"{(error.strerror or str(error)).lower()}{what}"
+            return InitFailed("", error.errno, text)
+        return error
+
+    def _kill(self, as_sibling: bool) -> None:
+        """End init and see it gone: nothing may keep the caller's stdio open."""
+        if self.pid <= 0:
+            return
+        try:
+            posix.kill(self.pid, 9)
+        except ProcessLookupError:
+            pass
+        if not as_sibling:
+            try:
+                posix.waitpid(self.pid, 0)
+            except ChildProcessError:
+                pass

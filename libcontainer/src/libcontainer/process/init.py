@@ -1,0 +1,196 @@
+"""init: from the clone to the last mile.  One line per kernel step; the order is the content.
+
+Runs in the container's new namespaces while the root is still the host's, so every host path is
+still where it was.  No Python runs after the pivot: what is left then is a list of system calls.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import posix
+
+from ..console import ConsoleSocket, make_console, own_stdio
+from ..errors import InitFailed
+from ..hooks import run_hooks
+from ..kernel import constants as c
+from ..plan.lastmile import (
+    Entry,
+    enter_root,
+    hide,
+    join_pid,
+    meet_main,
+    reduce,
+    wait_and_run,
+)
+from ..rootfs import resolve
+from ..rootfs.root import Rootfs
+from ..signals import reset_signals
+from ..step import apply_all, prepare_all
+from . import command, lastmile
+from .channel import DONE, GO, HOOKS, Channel, send_error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..kernel.linux import LinuxKernel
+    from ..plan.plan import Plan
+
+
+class Belongings:
+    """What main opens for init: descriptors, the filter, and the hooks' document."""
+
+    def __init__(self) -> None:
+        self.gate = -1  # the start fifo
+        self.namespaces: dict[str, int] = {}  # to join, by kind; pid among them
+        self.born_in_cgroup = False
+        self.filter = b""  # classic BPF
+        self.filter_flags = 0
+        self.console: ConsoleSocket | None = None
+        self.hook_state = ""  # with %d for the pid as init sees it
+
+
+def run_init(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> None:
+    """Become the container's init.  Never returns; a failure is told to main."""
+    try:
+        _run(plan, kernel, channel, own)
+    except BaseException as e:
+        send_error(channel.writer, e)
+    posix._exit(1)
+
+
+def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> None:
+    channel.in_init()
+    if posix.read(channel.go_reader, 1) != GO:
+        posix._exit(1)  # main has died
+
+    # By now the ids are mapped, so what is made from here on belongs to root of the container.
+    if plan.become_uid is not None and plan.become_gid is not None:
+        groups = None if plan.payload.groups is None else ()
+        kernel.become(plan.become_uid, plan.become_gid, groups)
+    if plan.namespaces.unshare:
+        kernel.unshare(plan.namespaces.unshare)
+    # Written before, by main: oom_score_adj and the maps need a dumpable process.
+    kernel.prctl(c.PR_SET_DUMPABLE, 0)
+    kernel.setsid()
+    posix.umask(0)
+    for join in plan.namespaces.join:
+        kernel.setns(own.namespaces[join.kind], 0, join.path)
+        if join.kind == "mount":
+            posix.chdir(plan.rootfs)  # setns moved us to the root of that namespace
+    # After the cgroup has been joined, so that its root is the container's; a child that was
+    # born there has it from the clone.
+    if plan.namespaces.cgroup and not own.born_in_cgroup:
+        kernel.unshare(c.CLONE_NEWCGROUP)
+
+    rootfs = Rootfs(kernel, plan.rootfs)
+    apply_all(plan.setup, rootfs, kernel)
+    _build(plan, rootfs, kernel)
+    if plan.meet:
+        posix.write(channel.writer, HOOKS)
+        if posix.read(channel.go_reader, 1) != DONE:
+            posix._exit(1)
+    _container_hooks(plan, rootfs, own)
+    apply_all(plan.finish, rootfs, kernel)
+
+    env = command.environment(plan.command, kernel, rootfs.fd)
+    command.check_size(plan.command.args, env)
+    cwd, cwd_late = _open_cwd(plan, rootfs, kernel)
+    path = command.find(plan.command, env, kernel, rootfs.fd, cwd if cwd >= 0 else rootfs.fd)
+    if plan.terminal is not None and own.console is not None:
+        make_console(plan.terminal, rootfs, kernel, own.console, plan.payload.uid)
+    else:
+        own_stdio(plan.payload.uid, kernel)
+
+    first = 3 + plan.preserve_fds
+    handles = {
+        "root": rootfs.fd,
+        "old": posix.open("/", c.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC),
+        "cwd": cwd,
+        "go": channel.go_reader,
+        "pid": own.namespaces.get("pid", -1),
+        "sync": channel.writer,
+        "gate": own.gate,
+    }
+    handles = _place(handles, first)
+    image = lastmile.program(
+        last_mile(plan, cwd_late=cwd_late, filter_flags=own.filter_flags),
+        handles=handles,
+        path=path,
+        args=plan.command.args,
+        env=env,
+        filter=own.filter,
+        numbers=kernel.number,
+        report=handles["sync"],
+    )
+    posix.umask(plan.umask)
+    reset_signals()
+    if plan.become_uid not in (None, 0):
+        kernel.raise_ambient()  # else the stub's exec would drop what its list needs
+    lastmile.run(image)
+
+
+def last_mile(plan: Plan, *, cwd_late: str | None = None, filter_flags: int = 0) -> list[Entry]:
+    """Return the list of a plan, in order: up to `R`, up to `S`, the wait, the payload."""
+    own_mounts = plan.namespaces.own("mount")
+    return [
+        *hide(),
+        *(join_pid() if plan.namespaces.pid else ()),
+        *enter_root(pivot=plan.pivot, mount_namespace=own_mounts, propagation=plan.propagation),
+        *meet_main(),
+        *reduce(
+            plan.payload.replace(filter_flags=filter_flags),
+            first_own=3 + plan.preserve_fds,
+            cwd_late=cwd_late,
+        ),
+        *wait_and_run(),
+    ]
+
+
+def _build(plan: Plan, rootfs: Rootfs, kernel: LinuxKernel) -> None:
+    if not plan.namespaces.own("mount"):
+        rootfs.fd = posix.open(".", c.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
+        return
+    # Propagation first: a source that is cloned while host mounts are still shared would hand
+    # the container's mounts on to the host.
+    apply_all(plan.build[:1], rootfs, kernel)
+    prepare_all((*plan.build, *plan.finish), rootfs, kernel)
+    apply_all(plan.build[1:], rootfs, kernel)
+
+
+def _container_hooks(plan: Plan, rootfs: Rootfs, own: Belongings) -> None:
+    if plan.hooks is None or not plan.hooks.create_container:
+        return
+    # The root by its handle: its path may be closed to the container's root.
+    posix.fchdir(rootfs.fd)
+    state = own.hook_state.replace('"pid":0', f'"pid":{posix.getpid()}')
+    run_hooks("createContainer", plan.hooks.create_container, state, cwd=".")
+
+
+def _open_cwd(plan: Plan, rootfs: Rootfs, kernel: LinuxKernel) -> tuple[int, str | None]:
+    """Return a handle of the working directory; or -1 and its path, if only the user may enter."""
+    path = plan.command.cwd
+    try:
+        flags = c.O_PATH | posix.O_DIRECTORY
+        return resolve.open_path(kernel, rootfs.fd, path, flags=flags), None
+    except OSError as e:
+        if e.errno == errno.EACCES:
+            return -1, path
+        why = posix.strerror(e.errno or 0).lower()
+        text = f'chdir to cwd ("{path}") set in config.json failed: {why}'
+        raise InitFailed("cwd", e.errno, text) from e
+
+
+def _place(handles: dict[str, int], first: int) -> dict[str, int]:
+    """Move the handles: sync and gate right above the preserved ones, the others above those.
+
+    So one close_range closes all but them, and main knows the number of what comes next.  All
+    of them outlive the exec of the stub, and none of them that of the payload: see `reduce`.
+    """
+    fixed = {"sync": first, "gate": first + 1}
+    moved = {
+        name: fcntl.fcntl(fd, fcntl.F_DUPFD, first + 2) if fd >= 0 else -1
+        for name, fd in handles.items()
+    }
+    for name, number in fixed.items():
+        posix.dup2(moved[name], number)
+    return moved | fixed

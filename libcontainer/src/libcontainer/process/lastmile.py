@@ -1,0 +1,76 @@
+"""Writing the last mile down: entries of the plan with names become a program with numbers."""
+
+from __future__ import annotations
+
+import posix
+from struct import pack
+
+from .stub.image import Address, Buffer, Call, Pointers, Struct, build_image
+from .stub.memfd import sealed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..plan.lastmile import Entry
+    from .stub.image import Argument
+
+
+def program(
+    entries: Sequence[Entry],
+    *,
+    handles: Mapping[str, int],
+    path: str,
+    args: Sequence[str],
+    env: Sequence[str],
+    filter: bytes,
+    numbers: Mapping[str, int],
+    report: int,
+) -> bytes:
+    """Return the stub's image for a list.
+
+    `handles` are descriptors by the names that the list uses; `filter` is a program of classic
+    BPF, 8 bytes an instruction; `report` is where the stub tells failures.
+    """
+    data: dict[str, Argument] = {
+        "path": _text(path),
+        "argv": Pointers([_text(a) for a in args]),
+        "env": Pointers([_text(e) for e in env]),
+        "filter": Struct(pack("<H6x", len(filter) // 8), Address(filter)),
+    }
+    scratch = Buffer(8)
+
+    def argument(arg: int | str) -> Argument:
+        if type(arg) is int:
+            return arg
+        kind, _, value = str(arg).partition(":")
+        if kind == "text":
+            return _text(value)
+        if kind == "fd":
+            return handles[value]
+        if kind == "hex":
+            return bytes.fromhex(value)
+        return scratch if kind == "buffer" else data[value]
+
+    calls = [
+        Call(
+            numbers[e.call],
+            [argument(a) for a in e.args],
+            ignore=e.ignore,
+            want=e.want,
+            fork=e.fork,
+            text=_text(f"{e.does} {path}: ") if e.tells else None,
+        )
+        for e in entries
+    ]
+    return build_image(calls, arch=posix.uname().machine, report_fd=report)
+
+
+def run(image: bytes) -> None:
+    """Become the stub.  Returns never; raises OSError if this host refuses it."""
+    fd = sealed(image, name="pyoci")
+    posix.execve(fd, ["pyoci:init"], {})
+
+
+def _text(value: str) -> bytes:
+    return value.encode("utf-8", "surrogateescape")

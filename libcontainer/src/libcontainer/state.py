@@ -1,0 +1,254 @@
+"""What is kept of a container: one directory below the state root.
+
+    ROOT/ID/state.json      what this module's record says; replaced by rename, never in place
+    ROOT/ID/config.json     the document as it was when the container was created
+    ROOT/ID/start.fifo      the start barrier
+
+The directory is claimed first and the state committed last, so a runtime that is killed at any
+instant leaves nothing that `delete --force` cannot clear.  The directory's own lock covers
+read-check-commit, never a hook.  Nothing here knows the document: most commands never load it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import posix
+import time
+
+from libcgroups.manager import CgroupState
+
+from . import codec
+from ._record import BadDocument, Record, faults, i64, u32, u64
+from .errors import BadId, ContainerError, ContainerExists, NoSuchContainer, SpecError
+
+OCI_VERSION = "1.3.0"
+FIFO = "start.fifo"
+_STATE, _CONFIG = "state.json", "config.json"
+_LIMIT = 1 << 24  # bytes of a state file
+_ID_START = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-")
+_ID_REST = _ID_START | {"."}
+
+
+class SavedState(Record):
+    """A container as it is on disk.
+
+    `status` is what only the file can tell, creating or created; whether it runs, is paused or
+    has stopped is asked of the kernel.
+    """
+
+    id: str
+    status: str
+    pid: i64  # init, in the runtime's pid namespace; 0 before there is one
+    start_time: u64  # clock ticks since boot, against reuse of the pid
+    bundle: str
+    rootfs: str
+    created: str  # RFC 3339
+    owner: u32  # uid of who made it
+    cgroup: CgroupState
+    private_pids: bool  # init's end is the end of all processes of the container
+    annotations: dict[str, str] = {}
+    hooks: tuple[str, ...] = ()  # kinds that the document has: poststart, poststop
+    oci_version: str = OCI_VERSION
+
+
+class DamagedState(ContainerError):
+    """A state file that does not read."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(path, why)
+        self.path, self.why = path, why
+
+    def __str__(self) -> str:
+        return f"read {self.path}: {self.why}"
+
+
+def check_id(id: str) -> None:
+    """Raise BadId unless `id` is a container id: a file name that begins with no dot."""
+    if not id or id[0] not in _ID_START or not _ID_REST.issuperset(id) or len(id) > 255:
+        raise BadId(id)
+
+
+class StateDirectory:
+    """One container's directory, open and locked.  A context manager."""
+
+    def __init__(self, root: str, id: str, fd: int) -> None:
+        self.root, self.id, self.fd = root, id, fd
+        self.path = f"{root}/{id}"
+
+    def __enter__(self) -> StateDirectory:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Unlock and close.  Unlocked by name: a forked child may hold the same open file."""
+        if self.fd >= 0:
+            self.unlock()
+            posix.close(self.fd)
+            self.fd = -1
+
+    def lock(self) -> None:
+        """Wait until nobody else is between reading and committing."""
+        fcntl.flock(self.fd, fcntl.LOCK_EX)
+
+    def unlock(self) -> None:
+        """Let the next one in."""
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
+
+    def is_locked(self) -> bool:
+        """Whether somebody else holds the lock."""
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+    def save(self, state: SavedState) -> None:
+        """Replace the state at once.  No fsync: after a power cut no container is left either."""
+        self._write(_STATE, codec.dumps(state.to_json()))
+
+    def load(self) -> SavedState:
+        """Read the state.  Raises NoSuchContainer where there is none yet, DamagedState."""
+        try:
+            text = self._read(_STATE)
+        except FileNotFoundError:
+            raise NoSuchContainer(self.id, self.root) from None
+        try:
+            data = codec.loads(text)
+            return SavedState.from_json(data)
+        except BadDocument as e:
+            why = "; ".join(faults(SavedState, data))
+            raise DamagedState(f"{self.path}/{_STATE}", why) from e
+        except (ValueError, SpecError) as e:
+            raise DamagedState(f"{self.path}/{_STATE}", str(e)) from e
+
+    def keep_document(self, text: str) -> None:
+        """Keep the document: the bundle may change or go, the container may not."""
+        self._write(_CONFIG, text)
+
+    def document(self) -> str:
+        """Return the document as it was when the container was created."""
+        return self._read(_CONFIG)
+
+    def make_fifo(self) -> int:
+        """Make the start barrier and open it.
+
+        For reading and writing: read only would see an end of file before there is a writer.
+        """
+        posix.mkfifo(FIFO, 0o600, dir_fd=self.fd)
+        return posix.open(FIFO, posix.O_RDWR | posix.O_CLOEXEC, dir_fd=self.fd)
+
+    def open_fifo(self) -> int | None:
+        """Open the start barrier for writing; None if nobody waits at it."""
+        flags = posix.O_WRONLY | posix.O_NONBLOCK | posix.O_CLOEXEC | posix.O_NOFOLLOW
+        try:
+            return posix.open(FIFO, flags, dir_fd=self.fd)
+        except OSError as e:
+            if e.errno in (errno.ENXIO, errno.ENOENT):
+                return None
+            raise
+
+    def remove(self) -> None:
+        """Remove the directory and all in it.  What is gone already is no fault."""
+        for name in posix.listdir(self.fd):
+            _forgiving(posix.unlink, name, self.fd)
+        try:
+            posix.rmdir(self.path)
+        except FileNotFoundError:
+            pass
+
+    def _read(self, name: str) -> str:
+        flags = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW
+        fd = posix.open(name, flags, dir_fd=self.fd)
+        try:
+            found = b""
+            while part := posix.read(fd, _LIMIT):
+                found += part
+                if len(found) > _LIMIT:
+                    raise OSError(errno.EFBIG, "too large", name)
+            return found.decode("utf-8", "surrogateescape")
+        finally:
+            posix.close(fd)
+
+    def _write(self, name: str, text: str) -> None:
+        new = f".{name}.new"
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC | posix.O_NOFOLLOW
+        fd = posix.open(new, flags, 0o600, dir_fd=self.fd)
+        try:
+            rest = text.encode("utf-8", "surrogateescape")
+            while rest:
+                rest = rest[posix.write(fd, rest) :]
+        finally:
+            posix.close(fd)
+        posix.rename(new, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+
+
+def claim(root: str, id: str) -> StateDirectory:
+    """Make the directory of a new container.  Raises BadId, ContainerExists."""
+    check_id(id)
+    _make_root(root)
+    path = f"{root}/{id}"
+    try:
+        posix.mkdir(path, 0o711)
+    except FileExistsError:
+        raise ContainerExists(id) from None
+    return _open(root, id)
+
+
+def open_directory(root: str, id: str) -> StateDirectory:
+    """Open the directory of a container.  Raises BadId, NoSuchContainer."""
+    check_id(id)
+    try:
+        return _open(root, id)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoSuchContainer(id, root) from None
+
+
+def container_ids(root: str) -> tuple[str, ...]:
+    """Return the ids below a state root, sorted.  Raises OSError if it cannot be read."""
+    ids = []
+    for name in sorted(posix.listdir(root)):
+        try:
+            check_id(name)
+        except BadId:
+            continue
+        ids.append(name)
+    return tuple(ids)
+
+
+def _open(root: str, id: str) -> StateDirectory:
+    flags = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
+    return StateDirectory(root, id, posix.open(f"{root}/{id}", flags))
+
+
+def _make_root(root: str) -> None:
+    """Make the state root, 0700, with its parents.  One that is there is taken as it is."""
+    try:
+        posix.mkdir(root, 0o700)
+        return
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        parent = root.rstrip("/").rpartition("/")[0]
+    if not parent:
+        raise FileNotFoundError(errno.ENOENT, "no such file or directory", root)
+    _make_root(parent)
+    try:
+        posix.mkdir(root, 0o700)
+    except FileExistsError:
+        pass  # two at once
+
+
+def _forgiving(act: object, name: str, fd: int) -> None:
+    try:
+        act(name, dir_fd=fd)  # type: ignore[operator]
+    except FileNotFoundError:
+        pass
+
+
+def now() -> str:
+    """Return the time as RFC 3339 in UTC, to the nanosecond."""
+    seconds, rest = divmod(time.time_ns(), 10**9)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:09d}Z"

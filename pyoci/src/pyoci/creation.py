@@ -1,0 +1,46 @@
+"""What `create` and `run` have in common: their options, as libcontainer wants them."""
+
+from __future__ import annotations
+
+import posix
+
+from libcontainer.ops.create import CreateOptions
+
+from .log import environment
+from .output import state_root
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from liboci_cli.args import CreateArgs, GlobalArgs
+
+
+def create_options(options: GlobalArgs, args: CreateArgs) -> CreateOptions:
+    """Return what the command line asks of a new container."""
+    manager = options.cgroup_manager
+    if args.pidfd_socket is not None:
+        from .output import BadOption
+
+        raise BadOption("not supported yet: --pidfd-socket")
+    return CreateOptions(
+        root=state_root(options),
+        bundle=args.bundle or ".",
+        config=args.config,
+        console_socket=_absolute(args.console_socket),
+        pid_file=_absolute(args.pid_file),
+        no_pivot=args.no_pivot,
+        no_new_keyring=args.no_new_keyring,
+        preserve_fds=args.preserve_fds + _listen_fds(),
+        systemd_cgroup=manager == "systemd" or (manager is None and options.systemd_cgroup),
+        cgroups_disabled=manager == "disabled",
+        rootless={"true": True, "false": False}.get(options.rootless),
+    )
+
+
+def _listen_fds() -> int:
+    """Return how many descriptors a socket-activating caller hands on.  sd_listen_fds(3)."""
+    text = environment("LISTEN_FDS")
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _absolute(path: str | None) -> str | None:
+    return path if path is None or path.startswith("/") else f"{posix.getcwd()}/{path}"

@@ -1,0 +1,101 @@
+"""Where messages go: stderr, a log file, the journal.
+
+At the default level a file gets errors only, one record each in one write: Podman reads the whole
+file as one JSON object, containerd takes the last line (reference: engines.md 0.2, 0.3).
+"""
+
+from __future__ import annotations
+
+import posix
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_LEVELS = {"error": 0, "warning": 1, "info": 2, "debug": 3}
+_LIBRARIES = ("libcontainer", "libcgroups", "libseccomp")
+_NAMES = {"warn": "warning", "trace": "debug"}
+
+
+class Log:
+    """The sink of one run of the program."""
+
+    def __init__(
+        self, path: str | None, *, json: bool, level: str = "error", journal: bool = False
+    ) -> None:
+        self.json = json
+        self.level = _LEVELS[_NAMES.get(level, level)]
+        self.journal = journal
+        self.fd = _open(path) if path else None
+
+    def take_over(self) -> None:
+        """Make the libraries' messages ours."""
+        for name in _LIBRARIES:
+            module: Any = __import__(name + "._log", fromlist=["sink"])
+            module.sink = self.message
+
+    def message(self, level: str, text: str) -> None:
+        """Write a message if its level is wanted.  Warnings always reach a terminal."""
+        wanted = _LEVELS[level] <= self.level
+        if self.fd is not None and wanted:
+            _write(self.fd, self._record(level, text))
+        elif wanted or (level == "warning" and posix.isatty(2)):
+            _write(2, self._record(level, text) if wanted else f"{level}: {text}\n")
+        if self.journal and wanted:
+            self._to_journal(level, text)
+
+    def error(self, text: str, hint: str | None = None) -> None:
+        """Tell the error that ends the program: on stderr, and in the file if there is one."""
+        if self.fd is not None:
+            _write(self.fd, self._record("error", text))
+        shown = text + "\n"
+        if hint is not None and posix.isatty(2):
+            shown += f"hint: {hint}\n"
+        _write(2, shown)
+        if self.journal:
+            self._to_journal("error", text)
+
+    def _record(self, level: str, text: str) -> str:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        if self.json:
+            from libcontainer import codec
+
+            return codec.dumps({"level": level, "msg": text, "time": stamp}) + "\n"
+        return f'time="{stamp}" level={level} msg={_quoted(text)}\n'
+
+    def _to_journal(self, level: str, text: str) -> None:
+        from .journal import send
+
+        self.journal = send(text, level)
+
+
+def quiet() -> Log:
+    """Return the log of a program that does not know its options yet."""
+    return Log(None, json=False)
+
+
+def _open(path: str) -> int:
+    """Open a log file for appending; /dev/stdout and /dev/stderr mean what we have as such."""
+    path = path.removeprefix("file:")
+    if path in ("/dev/stdout", "/dev/stderr"):
+        return 1 if path == "/dev/stdout" else 2
+    flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC
+    return posix.open(path, flags, 0o644)
+
+
+def _write(fd: int, text: str) -> None:
+    try:
+        posix.write(fd, text.encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass  # nobody reads; there is nobody else to tell
+
+
+def _quoted(text: str) -> str:
+    escapes: dict[str, Any] = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
+    return '"' + "".join([escapes.get(ch, ch) for ch in text]) + '"'
+
+
+def environment(name: str) -> str:
+    """Return a variable of our environment, empty when it is not set."""
+    return posix.environ.get(name.encode(), b"").decode("utf-8", "surrogateescape")

@@ -1,0 +1,139 @@
+"""The program: reads the command line, does the command, says what went wrong, leaves.
+
+    argv ─> liboci_cli ─> one file of commands/ ─> libcontainer.ops
+
+Only this module prints errors, logs them and picks the exit status.
+"""
+
+from __future__ import annotations
+
+import posix
+import sys
+
+from liboci_cli.args import parse
+from liboci_cli.errors import UsageError
+
+from .log import Log, environment, quiet
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from liboci_cli.args import GlobalArgs
+
+_PREFIXES = {"create": "create failed: ", "run": "run failed: "}
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its exit status.
+
+    Through `_exit`: the interpreter's own end costs 1.1 ms, and there is nothing to tidy.
+    """
+    posix._exit(run(sys.argv[1:]))
+
+
+def run(argv: list[str]) -> int:
+    """Do what a command line says; return the exit status."""
+    _open_stdio()
+    log = quiet()
+    try:
+        invocation = parse(argv, program="pyoci")
+    except UsageError as e:
+        return _usage_error(e, log)
+    except Exception as e:
+        return _crash(e, log, "")
+    command = invocation.command
+    try:
+        log = _log(invocation.globals)
+        module = __import__(f"pyoci.commands.{command}", fromlist=["run"])
+        status: int = module.run(invocation.globals, invocation.args)
+        return status
+    except BrokenPipeError:
+        return 1  # whoever read our output has gone
+    except Exception as e:
+        return _failure(e, log, command)
+
+
+def _failure(e: Exception, log: Log, command: str) -> int:
+    from libcontainer.errors import ContainerError, NoSuchContainer, SpecError
+
+    prefix = _PREFIXES.get(command, "")
+    roots: tuple[Any, ...] = (ContainerError, OSError)
+    for name, error in (("libcgroups", "CgroupError"), ("libseccomp", "SeccompError")):
+        # Only loaded modules can have raised.
+        if (module := sys.modules.get(name + ".errors")) is not None:
+            roots += (getattr(module, error),)
+    if not isinstance(e, (*roots, ValueError)):
+        return _crash(e, log, prefix)
+    if environment("PYOCI_DEBUG"):
+        _trace(e)
+    hint = None
+    if isinstance(e, NoSuchContainer):
+        hint = f"the state root searched is {e.root}"
+    text = str(e)
+    if isinstance(e, SpecError) and posix.isatty(2) and len(e.faults) > 1:
+        text = "\n  ".join(["the document has faults:", *e.faults])
+    elif isinstance(e, OSError) and not isinstance(e, ContainerError):
+        what = f" {e.filename}" if e.filename is not None else ""
+        text = f"{(e.strerror or str(e)).lower()}{':' if what else ''}{what}"
+    log.error(prefix + text, hint)
+    return 1
+
+
+def _crash(e: Exception, log: Log, prefix: str) -> int:
+    """A fault of ours: still one line; the trace is for whoever asks."""
+    if environment("PYOCI_DEBUG"):
+        _trace(e)
+    hint = "this is a fault of pyoci; PYOCI_DEBUG=1 shows where"
+    log.error(f"{prefix}internal error: {type(e).__name__}: {e}", hint)
+    return 1
+
+
+def _trace(e: Exception) -> None:
+    import traceback
+
+    traceback.print_exception(e, file=sys.stderr)
+
+
+def _usage_error(e: UsageError, log: Log) -> int:
+    if e.globals is not None:
+        log = _log(e.globals)
+    hint = None
+    if posix.isatty(2):
+        enable_site()
+        from liboci_cli.people import hint as suggest
+
+        hint = suggest(e, "pyoci")
+    log.error(str(e), hint)
+    return e.exit_status
+
+
+def enable_site() -> None:
+    """Find what is installed, as an ordinary start does: the launcher leaves `site` out."""
+    if sys.flags.no_site and "site" not in sys.modules:
+        import site
+
+        site.main()
+
+
+def _log(options: GlobalArgs) -> Log:
+    level = options.log_level or ("debug" if options.debug else "error")
+    log = Log(
+        options.log,
+        json=options.log_format == "json",
+        level=level,
+        journal=options.systemd_log,
+    )
+    log.take_over()
+    if options.criu is not None:
+        log.message("warning", "--criu is ignored, criu is found in $PATH")
+    return log
+
+
+def _open_stdio() -> None:
+    """Open what the caller left closed of 0, 1 and 2: else the next file would take its place."""
+    for fd in (0, 1, 2):
+        try:
+            posix.fstat(fd)
+        except OSError:
+            posix.open("/dev/null", posix.O_RDWR)

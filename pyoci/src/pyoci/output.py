@@ -1,0 +1,55 @@
+"""What commands print, and where the state root is."""
+
+from __future__ import annotations
+
+import posix
+
+from libcontainer.errors import ContainerError
+
+from .log import environment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from liboci_cli.args import GlobalArgs
+
+
+class BadOption(ContainerError):
+    """An option that reads, but cannot be."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def write(text: str) -> None:
+    """Write to stdout, all of it."""
+    rest = text.encode("utf-8", "surrogateescape")
+    while rest:
+        rest = rest[posix.write(1, rest) :]
+
+
+def state_root(options: GlobalArgs) -> str:
+    """Return the state root: `--root`, or by runc's rule the same for every call of one user."""
+    if options.root is not None:
+        path = options.root if options.root.startswith("/") else f"{posix.getcwd()}/{options.root}"
+        path = "/" + "/".join([p for p in path.split("/") if p not in ("", ".")])
+        if path == "/":
+            raise BadOption("Option --root argument should not be set to /")
+        return path
+    user = environment("XDG_RUNTIME_DIR")
+    if user and (posix.geteuid() != 0 or (_nested() and environment("USER") != "root")):
+        return f"{user}/pyoci"
+    return "/run/pyoci"
+
+
+def _nested() -> bool:
+    from libcontainer.idmap import in_user_namespace
+
+    fd = posix.open("/proc/self/uid_map", posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        return in_user_namespace(posix.read(fd, 4096).decode())
+    finally:
+        posix.close(fd)
