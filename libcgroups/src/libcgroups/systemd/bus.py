@@ -24,14 +24,25 @@ _TIMEOUT = 30  # seconds
 _DESTINATION = b"org.freedesktop.systemd1"
 
 
+# Kept for good: cffi unloads a library with its last reference, and a message that is freed after
+# that would jump into nothing.
+_loaded: list[Any] = []
+
+
+def _library() -> Any:
+    if not _loaded:
+        try:
+            _loaded.append(ffi.dlopen("libsystemd.so.0"))
+        except OSError as e:
+            raise BusError("", f"cannot use systemd: {e}") from e
+    return _loaded[0]
+
+
 class Bus:
     """One connection.  `direct` is a socket of systemd itself, without a bus between."""
 
     def __init__(self, address: str, *, direct: bool = False) -> None:
-        try:
-            self._lib: Any = ffi.dlopen("libsystemd.so.0")
-        except OSError as e:
-            raise BusError("", f"cannot use systemd: {e}") from e
+        self._lib = _library()
         self._ffi: Any = ffi
         self.direct = direct
         self._bus = self._connect(address)

@@ -1,0 +1,24 @@
+"""Run the tests that need a machine of their own: pure cgroup v2, or systemd.
+
+    shared/vm run -- python3 libcgroups/tests/vm/run.py                     v2, systemd, as root
+    shared/vm run --user tester -- python3 libcgroups/tests/vm/run.py       rootless
+    shared/vm run --cgroup hybrid -- python3 libcgroups/tests/vm/run.py     v1 by systemd
+    shared/vm run --cgroup v1 -- python3 libcgroups/tests/vm/run.py
+
+They are not named test_*: a plain pytest does not collect them.
+"""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(HERE.parent.parent / "src"))
+    os.chdir(HERE)
+    sys.dont_write_bytecode = True
+    options = ["-c", "/dev/null", "--rootdir", str(HERE), "-o", "python_files=vm_*.py", "-ra"]
+    sys.exit(pytest.main([*options, "-p", "no:cacheprovider", *sys.argv[1:]]))
