@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from pyoci.setup import SetupError, launcher_text, untrusted_parents, versioned, write_launcher
 
 from pyoci import setup
+from pyoci.setup import SetupError, launcher_text, untrusted_parents, versioned, write_launcher
 
 PROGRAM = """\
 def main():
