@@ -217,9 +217,10 @@ def main() -> int:
         return 1
     identifier = f"demo-{os.getpid()}"
     with tempfile.TemporaryDirectory(prefix="pyoci-demo-") as name:
-        # For an ordinary user the state is below this folder, which logins set and sudo does not.
+        # The state of an ordinary user is below this folder, which a login sets; `su` leaves it
+        # out or leaves another user's.
         environment = dict(os.environ)
-        if USER and not environment.get("XDG_RUNTIME_DIR"):
+        if USER and not os.access(environment.get("XDG_RUNTIME_DIR") or "/", os.W_OK):
             environment["XDG_RUNTIME_DIR"] = name
         runtime = Runtime(RUNTIME, environment)
         who = "an ordinary user, in a user namespace" if USER else "root"
@@ -227,14 +228,20 @@ def main() -> int:
         try:
             show(runtime, Path(name), identifier)
         except (Failed, subprocess.TimeoutExpired) as e:
-            runtime.quietly("delete", "--force", identifier)
             say(styled(f"demo: {e}", "red"))
             return 1
         except KeyboardInterrupt:
-            runtime.quietly("delete", "--force", identifier)
             return 130
+        finally:
+            # Nothing to do after a story that was told to its end.
+            runtime.quietly("delete", "--force", identifier)
     tell_engines(RUNTIME)
     return 0
 
 
-sys.exit(main())
+try:
+    sys.exit(main())
+except BrokenPipeError:
+    # Who read has gone.  What is still buffered must not be tried again at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(1)

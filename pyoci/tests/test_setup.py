@@ -119,13 +119,12 @@ def test_launcher_finds_every_package(tmp_path):
     """
     write_launcher(str(tmp_path / "pyoci"))
     lines = (tmp_path / "pyoci").read_text().splitlines()
-    program = "\n".join(
-        ["import sys", lines[3], *[f"import {n}" for n in setup.OURS + setup.THEIRS]]
-    )
+    (folders,) = [line for line in lines if line.startswith("sys.path += [")]
+    imports = [f"import {name}" for name in setup.OURS + setup.THEIRS]
+    program = "\n".join(["import sys", folders, *imports])
 
     done = subprocess.run([sys.executable, "-IS", "-c", program], capture_output=True, text=True)
 
-    assert lines[3].startswith("sys.path += [")
     assert (done.returncode, done.stderr) == (0, "")
 
 
