@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .entry import Entry
     from .errors import BusError, CgroupError, ControlFileError, ControllerMissing
+    from .events import Events, PressureTrigger
     from .manager import CgroupState, load_manager, open_manager
     from .protocol import CgroupManager
     from .resources import (
@@ -22,14 +23,15 @@ if TYPE_CHECKING:
         LinuxThrottleDevice,
         LinuxWeightDevice,
     )
+    from .stats import Stats
 else:
 
     def __getattr__(name):
         if name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        globals()[name] = found = getattr(import_module("." + _HOME[name], __name__), name)
+        # Not importlib.import_module: that costs an import of its own.
+        module = __import__(f"{__name__}.{_HOME[name]}", None, None, (name,))
+        globals()[name] = found = getattr(module, name)
         return found
 
     _HOME = {
@@ -40,6 +42,7 @@ else:
         "ControlFileError": "errors",
         "ControllerMissing": "errors",
         "Entry": "entry",
+        "Events": "events",
         "LinuxBlockIO": "resources",
         "LinuxCPU": "resources",
         "LinuxDeviceCgroup": "resources",
@@ -52,6 +55,8 @@ else:
         "LinuxResources": "resources",
         "LinuxThrottleDevice": "resources",
         "LinuxWeightDevice": "resources",
+        "PressureTrigger": "events",
+        "Stats": "stats",
         "load_manager": "manager",
         "open_manager": "manager",
     }
@@ -64,6 +69,7 @@ __all__ = [
     "ControlFileError",
     "ControllerMissing",
     "Entry",
+    "Events",
     "LinuxBlockIO",
     "LinuxCPU",
     "LinuxDeviceCgroup",
@@ -76,6 +82,8 @@ __all__ = [
     "LinuxResources",
     "LinuxThrottleDevice",
     "LinuxWeightDevice",
+    "PressureTrigger",
+    "Stats",
     "load_manager",
     "open_manager",
 ]

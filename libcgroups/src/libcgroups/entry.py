@@ -28,11 +28,16 @@ class Entry:
         self.directory = directory
         self.tasks = tasks
 
-    def enter(self) -> None:
-        """Move the calling process, which has one thread and was born in `directory`.
+    def enter(self, *, born_inside: bool = True) -> None:
+        """Move the calling process, which has one thread.
 
-        Runs in the child; the rights are those of who opened the entry.  Raises OSError.
+        Runs in the child; the rights are those of who opened the entry.  A process that was not
+        born in `directory` moves there too, which is slow.  Raises OSError.
         """
+        if self.directory is not None and not born_inside:
+            fd = posix.open("cgroup.procs", posix.O_WRONLY | posix.O_CLOEXEC, dir_fd=self.directory)
+            posix.write(fd, b"0")
+            posix.close(fd)
         for fd in self.tasks:
             posix.write(fd, b"0")
 

@@ -147,23 +147,23 @@ def open_v1(memory: Directory | None, path: str) -> Events:
 
 
 class PressureTrigger:
-    """A PSI trigger: readable (as POLLPRI) when tasks waited `stall` in a `window`.
+    """A PSI trigger: wakes when tasks waited `stall` within a `window`, both in microseconds.
 
-    `kind` is "some" or "full"; times in microseconds, the window from 500000 to 10000000.
+    `file` is a v2 cgroup's `memory.pressure`, `cpu.pressure` or `io.pressure`, or one of the
+    host's below /proc/pressure; `kind` is "some" or "full".  The window is 500000 to 10000000,
+    and without CAP_SYS_RESOURCE a multiple of 2 s.  Kernel: Documentation/accounting/psi.rst.
     """
 
     def __init__(
-        self, path: str, *, resource: str = "memory", kind: str = "some", stall: int = 150_000,
-        window: int = 1_000_000,
-    ) -> None:  # fmt: skip
-        file = f"{path}/{resource}.pressure"
+        self, file: str, *, kind: str = "some", stall: int = 150_000, window: int = 2_000_000
+    ) -> None:
         text = f"{kind} {stall} {window}"
         try:
             self._fd = posix.open(file, posix.O_RDWR | posix.O_NONBLOCK | posix.O_CLOEXEC)
         except OSError as e:
             raise ControlFileError(file, None, e.errno or 0, "", "open") from e
         try:
-            posix.write(self._fd, text.encode())
+            posix.write(self._fd, text.encode() + b"\0")  # below /proc the last byte is cut off
         except OSError as e:
             posix.close(self._fd)
             raise ControlFileError(file, text, e.errno or 0) from e

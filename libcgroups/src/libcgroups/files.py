@@ -1,8 +1,9 @@
 """Control files: one small text in, one small text out.
 
 The kernel takes a control file's value from a single write(2), and tells what is wrong with it by
-that call's errno.  Files are opened without O_CREAT and O_TRUNC: where a controller is missing
-(or the hierarchy is a plain folder by mistake) the answer is ENOENT, never a new file.
+that call's errno.  Files are opened without O_CREAT: where a controller is missing (or the
+hierarchy is a plain folder by mistake) the answer is ENOENT, never a new file.  O_TRUNC is nothing
+to the kernel; it makes a fake tree's files behave.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _READ = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW
-_WRITE = posix.O_WRONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW
+_WRITE = posix.O_WRONLY | posix.O_TRUNC | posix.O_CLOEXEC | posix.O_NOFOLLOW
 # A file that is not there: never was, went with its cgroup, or belongs to a feature that is off.
 _ABSENT = (ENOENT, ENODEV, EOPNOTSUPP)
 

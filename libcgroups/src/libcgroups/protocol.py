@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class CgroupManager(Protocol):
     """One cgroup: its directories in all hierarchies, and its unit where systemd owns it.
 
-    As a context manager it removes the cgroup at the end, and what still runs in it is killed.
+    As a context manager it makes the cgroup, if it is not there, and removes it at the end; what
+    still runs in it is killed.  (systemd makes a cgroup only around a process, in `add`.)
     """
 
     def create(self, resources: LinuxResources | None = None) -> int | None:

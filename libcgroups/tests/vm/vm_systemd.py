@@ -5,7 +5,16 @@ import signal
 import subprocess
 
 import pytest
-from conftest import ROOT, UNIFIED, needs_root, needs_systemd, needs_user, needs_v1, needs_v2, show
+from conditions import (
+    ROOT,
+    UNIFIED,
+    needs_root,
+    needs_systemd,
+    needs_user,
+    needs_v1,
+    needs_v2,
+    show,
+)
 
 from libcgroups import (
     CgroupError,

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import needs_root, needs_v2
+from conditions import needs_root, needs_v2
 
 from libcgroups import (
     CgroupError,

@@ -161,6 +161,8 @@ class Manager:
         """Do nothing: it is not safe to give a v1 cgroup away."""
 
     def __enter__(self) -> Self:
+        if not self.exists() and (fd := self.create()) is not None:
+            posix.close(fd)
         return self
 
     def __exit__(self, *error: Any) -> None:

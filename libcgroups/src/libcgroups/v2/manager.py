@@ -150,6 +150,8 @@ class Manager:
             chown(self.path, uid)
 
     def __enter__(self) -> Self:
+        if not self.exists() and (fd := self.create()) is not None:
+            posix.close(fd)
         return self
 
     def __exit__(self, *error: Any) -> None:

@@ -19,7 +19,7 @@ def writes(resources: LinuxResources, _: Directory) -> Iterator[Write]:
     for key, text in (resources.unified or {}).items():
         if "/" in key or "\0" in key or "." not in key:
             raise CgroupError(f"unified resource {key!r} must be a file name")
-        for line in text.split("\n"):
+        for line in text.removesuffix("\n").split("\n"):
             yield Write(key, line)
 
 
