@@ -7,6 +7,7 @@ import posix
 
 from . import _log
 from .kernel import constants as c
+from .spec.rules.sysctl import sysctl_path
 from .step import Step
 
 TYPE_CHECKING = False
@@ -110,15 +111,3 @@ class Sysctl(Step):
             raise OSError(e.errno, f"write: {(e.strerror or '').lower()}", path) from e
         finally:
             posix.close(fd)
-
-
-def sysctl_path(key: str) -> str:
-    """Return the path below /proc/sys: whichever of `.` and `/` comes first separates.
-
-    As sysctl(8): in `net/ipv4/conf/eth0.5/x` the dots are part of names, in
-    `net.ipv4.conf.eth0/5.x` the slash stands for one.
-    """
-    dot, slash = key.find("."), key.find("/")
-    if slash != -1 and (dot == -1 or slash < dot):
-        return key
-    return key.translate({ord("."): "/", ord("/"): "."})

@@ -211,6 +211,12 @@ class LinuxKernel:
         flags = c.MOVE_MOUNT_F_EMPTY_PATH | (0 if path else c.MOVE_MOUNT_T_EMPTY_PATH)
         self._call("move_mount", mount, _path(""), target, _path(path), flags, what=path or target)
 
+    def file_system(self, fd: int) -> int:
+        """Return the magic number of the file system that `fd` is on.  statfs(2)."""
+        found = ffi.new("long[16]")  # struct statfs is 15 longs; f_type is the first
+        self._call("fstatfs", fd, found, what=fd)
+        return int(found[0])
+
     def mount(self, source: str, target: str, kind: str, flags: int, data: str = "") -> None:
         """The old call, for what has no other: propagation of `/`, and odd file systems."""
         self._call(

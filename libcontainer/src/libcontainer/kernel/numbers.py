@@ -26,6 +26,7 @@ _TABLE = {
     "capget": (125, 90),
     "capset": (126, 91),
     "personality": (135, 92),
+    "fstatfs": (138, 44),
     "pivot_root": (155, 41),
     "prctl": (157, 167),
     "chroot": (161, 51),

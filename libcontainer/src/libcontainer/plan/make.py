@@ -14,7 +14,8 @@ from ..kernel import constants as c
 from ..namespaces import KINDS, Join, Namespaces
 from ..rootfs.steps import NewMount
 from ..spec.linux import Linux
-from ..tuning import RLIMITS
+from ..spec.rules.process import RLIMITS
+from ..spec.rules.sysctl import needed_namespace, refusal, sysctl_path
 from .lastmile import Payload
 from .mounts import PROPAGATION, finish_steps, mount_steps
 from .plan import Command, Plan, Rlimit, Terminal
@@ -175,20 +176,19 @@ def _refuse(spec: Spec, linux: Linux, host: Host, namespaces: Namespaces, option
         faults.append("unable to mount without a private MNT namespace")
     if not options.pivot and linux.rootfs_propagation in ("private", "rprivate"):
         faults.append("rootfsPropagation of [r]private is not safe without pivot_root")
-    for key in linux.sysctl or {}:
-        faults += _refuse_sysctl(key, namespaces)
+    faults += _refuse_sysctls(linux, namespaces)
     if faults:
         raise SpecError(tuple(faults))
 
 
-def _refuse_sysctl(key: str, namespaces: Namespaces) -> list[str]:
-    dotted = key.replace("/", ".")
-    if dotted.startswith("net.") and not namespaces.own("network"):
-        return [f'sysctl "{key}" not allowed in host network namespace']
-    if dotted.startswith(("kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue.")):
-        if not namespaces.own("ipc"):
-            return [f'sysctl "{key}" is not allowed in the hosts ipc namespace']
-    return []
+def _refuse_sysctls(linux: Linux, namespaces: Namespaces) -> list[str]:
+    """Return what would be set on the host: a path may lead to the runtime's own namespace."""
+    faults = []
+    for key in linux.sysctl or {}:
+        kind = needed_namespace(sysctl_path(key))
+        if kind is not None and not namespaces.own(kind):
+            faults.append(refusal(kind, key))
+    return faults
 
 
 def _setup_steps(spec: Spec, namespaces: Namespaces, options: Options) -> tuple[Step, ...]:

@@ -104,6 +104,8 @@ class NewMount(Step):
             except BaseException:
                 posix.close(mount)
                 raise
+        if self.kind == "proc":
+            rootfs.proc = posix.fstat(mount).st_dev
         if self.keep:
             rootfs.keep(self.destination, mount)
         else:
@@ -190,8 +192,7 @@ class BindMount(Step):
             directory = stat.S_ISDIR(posix.fstat(tree).st_mode)
             self._attributes(tree, kernel)
             with rootfs.target(self.destination, directory=directory) as target:
-                if stat.S_ISLNK(posix.fstat(target).st_mode):
-                    raise OSError(errno.ELOOP, "the destination is a symbolic link", self.source)
+                self._keep_proc_real(tree, target, rootfs, kernel)
                 kernel.move_mount(tree, target)
         except BaseException:
             posix.close(tree)
@@ -200,6 +201,15 @@ class BindMount(Step):
             rootfs.keep(self.destination, tree)
         else:
             posix.close(tree)
+
+    def _keep_proc_real(self, tree: int, target: int, rootfs: Rootfs, kernel: Kernel) -> None:
+        """Refuse to cover /proc with anything but another procfs (CVE-2019-16884)."""
+        proc = self.destination == "/proc" or posix.fstat(target).st_dev == rootfs.proc
+        if proc and stat.S_ISDIR(posix.fstat(target).st_mode):
+            real = kernel.file_system(tree) == c.PROC_SUPER_MAGIC and posix.fstat(tree).st_ino == 1
+            if not real:
+                text = f'"{self.destination}" cannot be mounted because it is not of type proc'
+                raise OSError(errno.EPERM, text, self.source)
 
     def _attributes(self, tree: int, kernel: Kernel) -> None:
         if self.change:
