@@ -37,5 +37,6 @@ def clean():
     """Remove the parents that the tests' cgroups had."""
     yield
     for name in ("libcgroups-tests", "readme"):
-        for path in glob.glob(f"/sys/fs/cgroup/{name}") + glob.glob(f"/sys/fs/cgroup/*/{name}"):
+        found = glob.glob(f"/sys/fs/cgroup/{name}") + glob.glob(f"/sys/fs/cgroup/*/{name}")
+        for path in {os.path.realpath(path) for path in found}:  # cpu leads to cpu,cpuacct
             os.rmdir(path)

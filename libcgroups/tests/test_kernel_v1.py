@@ -1,5 +1,6 @@
 """On the host's own v1 hierarchies.  Skipped where there are none."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -44,8 +45,7 @@ def sleeper():
 
 
 def read(manager, controller, file):
-    with open(f"{manager.paths[controller]}/{file}") as f:
-        return f.read().strip()
+    return manager.directory_of(controller).read(file)
 
 
 def run_inside(manager, function):
@@ -85,6 +85,30 @@ def test_process_enters_by_itself(manager, name):
     inside = [line for line in text.splitlines() if not line.startswith("0::")]
     assert inside
     assert all(line.endswith(name) for line in inside)
+
+
+def test_born_in_v2_and_entering_v1(manager, name):
+    """
+    On a hybrid host CLONE_INTO_CGROUP and `enter` together are the whole placement.
+    """
+    if "" not in manager.paths:
+        pytest.skip("needs a hybrid host")
+    reader, writer = os.pipe()
+    with manager.open_entry() as entry:
+        arguments = (ctypes.c_uint64 * 11)(0x200000000, 0, 0, 0, signal.SIGCHLD)
+        arguments[10] = entry.directory
+        pid = ctypes.CDLL(None).syscall(435, arguments, ctypes.sizeof(arguments))  # clone3
+        if pid == 0:
+            entry.enter()
+            os.write(writer, open("/proc/self/cgroup", "rb").read())
+            os._exit(0)
+    os.waitpid(pid, 0)
+    lines = os.read(reader, 4096).decode().splitlines()
+    os.close(reader)
+    os.close(writer)
+
+    assert len(lines) == len(manager.paths)
+    assert all(line.endswith(name) for line in lines)
 
 
 def test_limits_are_in_force(manager):
@@ -178,8 +202,6 @@ def test_memory_in_use(manager):
         if pid == 0:
             entry.enter()
             hold = bytearray(b"x" * (32 << 20))
-            import ctypes
-
             ctypes.CDLL(None).mlockall(3)
             os.write(writer, str(len(hold)).encode())
             time.sleep(600)

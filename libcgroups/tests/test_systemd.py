@@ -478,3 +478,18 @@ def test_subgroup_name_is_a_name(managed):
     """
     with pytest.raises(CgroupError, match="is not a name"):
         managed(annotations={"run.oci.systemd.subgroup": "../x"})
+
+
+def test_usage_is_checked_before_the_property(managed, bus, v2):
+    """
+    A limit below the usage would kill by the property already.
+    """
+    v2.make("/a.slice/p-n.scope")
+    v2.write("/a.slice/p-n.scope", "memory.current", "100\n")
+    manager = managed()
+    manager.add(17)
+
+    with pytest.raises(CgroupError, match="rejecting memory limit 50 <= usage 100"):
+        manager.apply(LinuxResources(memory=LinuxMemory(limit=50, check_before_update=True)))
+
+    assert "SetUnitProperties" not in members(bus)

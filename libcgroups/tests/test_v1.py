@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 
@@ -290,3 +291,43 @@ def test_error_has_the_file_the_value_and_the_cgroup(v1):
 
     assert str(e.value) == 'write "max" to pids.max of /box: No such file or directory'
     assert e.value.errno == 2
+
+
+@pytest.fixture
+def not_in_pids(monkeypatch):
+    """A user who may make cgroups everywhere but in the hierarchy of pids."""
+    real = os.mkdir
+
+    def mkdir(path, mode):
+        if "/pids/" in path:
+            raise OSError(errno.EACCES, "Permission denied", path)
+        real(path, mode)
+
+    monkeypatch.setattr("libcgroups.files.posix.mkdir", mkdir)
+
+
+def test_rootless_leaves_out_what_is_refused(v1, not_in_pids):
+    """
+    A hierarchy without rights is left out, and only a limit of it is an error.
+    """
+    v1.make("/new", without=("pids",))
+    manager = v1.manager("/new", rootless=True)
+
+    manager.create()
+    manager.apply(LinuxResources(memory=LinuxMemory(limit=5)))
+
+    assert "pids" not in manager.paths
+    assert "pids" not in manager.to_state().paths
+    text = "cannot set pids limit: container could not join or create cgroup"
+    with pytest.raises(ControllerMissing, match=text):
+        manager.apply(LinuxResources(pids=LinuxPids(limit=5)))
+
+
+def test_root_leaves_nothing_out(v1, not_in_pids):
+    """
+    The tolerance is for rootless only.
+    """
+    v1.make("/new", without=("pids",))
+
+    with pytest.raises(ControlFileError, match="mkdir .*/pids/new: Permission denied"):
+        v1.manager("/new").create()

@@ -164,10 +164,11 @@ class FakeTree:
         given = {"container_id": "box", "root": self.root, "proc": self.proc} | options
         return open_manager(path, **given)
 
-    def make(self, path: str) -> None:
-        """Make a cgroup, with its parents, in every hierarchy, with the kernel's files."""
+    def make(self, path: str, *, without: tuple[str, ...] = ()) -> None:
+        """Make a cgroup and its parents in every hierarchy not named, with the kernel's files."""
         for key, mount in self._mounts.items():
-            self._make_one(key, pathlib.Path(self.root, mount), path)
+            if key not in without:
+                self._make_one(key, pathlib.Path(self.root, mount), path)
 
     def _make_one(self, key: str, mount: pathlib.Path, path: str) -> None:
         where = mount

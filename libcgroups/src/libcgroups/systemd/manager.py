@@ -189,6 +189,11 @@ class Manager:
                 raise CgroupError("invalid configuration: cannot use unified on cgroup v1")
             from .properties import v1_properties as properties
         directory = self._inner.directory_of("cpu") or files.Directory(self.path)
+        if self._is_v2 and resources.memory is not None:
+            from ..v2.memory import check_usage
+
+            # Before the property, which would already kill.
+            check_usage(resources.memory, directory)
         if wanted := properties(resources, directory):
             self._set(wanted, with_devices=resources.devices is not None)
         self._inner.apply(resources)

@@ -21,8 +21,7 @@ def writes(resources: LinuxResources, directory: Directory) -> Iterator[Write]:
     if memory is None:
         return
     swap = swap_alone(memory)
-    if memory.check_before_update:
-        _check_usage(memory, swap, directory)
+    check_usage(memory, directory)
     if memory.disable_oom_killer or memory.swappiness or memory.kernel or memory.kernel_tcp:
         from .._log import warning
 
@@ -56,8 +55,11 @@ def _spelled(value: int) -> str:
     return "max" if value == -1 else str(value)
 
 
-def _check_usage(memory: LinuxMemory, swap: int | None, directory: Directory) -> None:
-    used = int(directory.find("memory.current") or 0)
+def check_usage(memory: LinuxMemory, directory: Directory) -> None:
+    """Refuse limits below what is in use, if `check_before_update` asks for that."""
+    if not memory.check_before_update:
+        return
+    swap, used = swap_alone(memory), int(directory.find("memory.current") or 0)
     if memory.limit and 0 < memory.limit <= used:
         raise CgroupError(f"rejecting memory limit {memory.limit} <= usage {used}")
     used = int(directory.find("memory.swap.current") or 0)
