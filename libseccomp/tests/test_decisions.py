@@ -68,7 +68,7 @@ def holds(condition, args, arch):
             return arg & value == two & value
 
 
-def ways(rule, arch):
+def ways(rule):
     """Return lists of conditions, one of which has to hold.
 
     An index that comes twice makes every condition a list of its own.  A comparison under an
@@ -77,13 +77,12 @@ def ways(rule, arch):
     conditions = rule.get("args") or []
     indexes = [c["index"] for c in conditions]
     lists = [conditions] if len(set(indexes)) == len(indexes) else [[c] for c in conditions]
-    mask = 2**32 - 1 if arch in NARROW else ALL
-    return [[c for c in way if c["op"][9:] != "MASKED_EQ" or c["value"] & mask] for way in lists]
+    return [[c for c in way if c["op"][9:] != "MASKED_EQ" or c["value"]] for way in lists]
 
 
 def rule_holds(rule, args, arch):
     """Say whether a rule's conditions hold."""
-    return any(all(holds(c, args, arch) for c in way) for way in ways(rule, arch))
+    return any(all(holds(c, args, arch) for c in way) for way in ways(rule))
 
 
 class Table:
@@ -115,10 +114,20 @@ def expected(profile, table, newest, number, args):
     rules = [r for r in profile["syscalls"] if name in r["names"]]
     rules = [(r, code(r["action"], r.get("errnoRet"))) for r in rules]
     rules = [(r, action) for r, action in rules if action != default]
-    for rule, action in rules:
-        if any(not way for way in ways(rule, table.arch)):
-            return {action}
-    return {action for rule, action in rules if rule_holds(rule, args, table.arch)} or {default}
+    holding = [(r, action) for r, action in rules if rule_holds(r, args, table.arch)]
+    plain = [action for r, action in holding if any(not way for way in ways(r))]
+    if not plain:
+        return {action for _, action in holding} or {default}
+    # The first rule without conditions outweighs all with some.  On 32 bits the library also
+    # takes a mask of high bits only for no condition.
+    empty = {action for r, action in holding if table.arch in NARROW and masks_high_bits(r)}
+    return {plain[0]} | empty
+
+
+def masks_high_bits(rule):
+    """Say whether a rule has a comparison that always holds on 32 bits."""
+    conditions = [c for way in ways(rule) for c in way if c["op"][9:] == "MASKED_EQ"]
+    return any(c["value"] % 2**32 == 0 for c in conditions)
 
 
 TABLES = {}

@@ -11,10 +11,11 @@ import sys
 
 from . import __version__, library
 from ._record import faults
-from .compiler import largest_numbers, make_context
+from .compiler import largest_numbers, make_context, ways_by_name
 from .decision import Judge
 from .difference import differences
 from .errors import ProfileError, SeccompError
+from .overlap import overlaps
 from .profile import LinuxSeccomp
 
 TYPE_CHECKING = False
@@ -115,16 +116,19 @@ def _show(options: argparse.Namespace) -> Iterator[str]:
     if options.bpf:
         yield from Judge(profile, machine=options.machine).program.text()
         return
-    yield from _newest(profile, options.machine)
+    yield from _before(profile, options.machine)
     with make_context(profile, arch=options.machine) as context:
         yield context.pfc().rstrip("\n")
 
 
-def _newest(profile: LinuxSeccomp, machine: str | None) -> Iterator[str]:
+def _before(profile: LinuxSeccomp, machine: str | None) -> Iterator[str]:
     for token, number in largest_numbers(profile, machine).items():
         arch = library.arch_name(token)
         name = library.syscall_name(number, arch)
         yield f"# {arch}: calls above {name} ({number & 0x3FFFFFFF}) fail with ENOSYS before this"
+    for name, ways in ways_by_name(profile).items():
+        if overlaps(ways):
+            yield f"# {name}: decided before this, its rules overlap"
 
 
 def _diff(options: argparse.Namespace) -> Iterator[str]:

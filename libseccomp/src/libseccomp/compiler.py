@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from errno import EEXIST, EPERM
 
-from . import _log, kernel, library, prefix, unknown
+from . import _log, kernel, library, overlap, prefix, unknown
 from .constants import (
     ACTIONS,
     FLAG_NEW_LISTENER,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 MAX_INSTRUCTIONS = 4096  # BPF_MAXINSNS of linux/bpf_common.h
 TREE_FROM = 33  # rules; below, a list is as fast
 _CARRY_VALUE = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
+CONTRADICTION = "{} has the same conditions with another action already"
 _TSYNC = FLAGS["SECCOMP_FILTER_FLAG_TSYNC"]
 
 # API levels of libseccomp by action, with the kernel that first has it.
@@ -58,6 +59,7 @@ def compile_profile(profile: LinuxSeccomp, *, arch: str | None = None) -> Compil
     program to look at on another machine.  Raises ProfileError with every fault, LibraryMissing.
     """
     _refuse(check(profile) or _empty(profile) or list(lacks(profile)))
+    _refuse(list(_contradictions(profile)), EEXIST)
     with make_context(profile, arch=arch) as context:
         program = context.bpf()
     program = _prefix(profile, arch) + program
@@ -68,9 +70,21 @@ def compile_profile(profile: LinuxSeccomp, *, arch: str | None = None) -> Compil
     return CompiledFilter(program=program, flags=_flags(profile, notifies), notifies=notifies)
 
 
-def _refuse(faults: list[Fault]) -> None:
+def _refuse(faults: list[Fault], errno: int | None = None) -> None:
     if faults:
-        raise ProfileError(tuple(faults))
+        raise ProfileError(tuple(faults), errno)
+
+
+def _contradictions(profile: LinuxSeccomp) -> Iterator[Fault]:
+    """Say which rules repeat the conditions of another one, but not its action."""
+    default = action_number(profile.default_action, profile.default_errno_ret)
+    seen: dict[tuple[str, tuple[LinuxSeccompArg, ...]], int] = {}
+    for i, rule in enumerate(profile.syscalls):
+        action = action_number(rule.action, rule.errno_ret)
+        for conditions in alternatives(rule.args) if rule.args and action != default else ():
+            for name in rule.names:
+                if seen.setdefault((name, conditions), action) != action:
+                    yield f".syscalls[{i}]", CONTRADICTION.format(name)
 
 
 def _empty(profile: LinuxSeccomp) -> list[Fault]:
@@ -174,6 +188,7 @@ def action_number(action: str, value: int | None) -> int:
 
 
 def _add_rules(context: Filter, profile: LinuxSeccomp, default: int) -> None:
+    ours = _overlapping(profile)
     skipped = []
     for i, rule in enumerate(profile.syscalls):
         action = action_number(rule.action, rule.errno_ret)
@@ -185,9 +200,30 @@ def _add_rules(context: Filter, profile: LinuxSeccomp, default: int) -> None:
             except NotKnown:
                 skipped.append(name)
                 continue
-            _add_rule(context, rule, f".syscalls[{i}]", name, action, number)
+            if name not in ours:
+                _add_rule(context, rule, f".syscalls[{i}]", name, action, number)
+    for name, ways in ours.items():
+        _add_blind_rule(context, name, overlap.strictest([*ways, (default, ())]), default)
     if skipped:
         _log.debug(f"seccomp: unknown system calls left out: {', '.join(skipped)}")
+
+
+def _overlapping(profile: LinuxSeccomp) -> dict[str, list[Way]]:
+    """Return the calls that `overlap` decides; on 32-bit architectures fewer may need it."""
+    ways = ways_by_name(profile)
+    return {name: rules for name, rules in ways.items() if overlap.overlaps(rules)}
+
+
+def _add_blind_rule(context: Filter, name: str, action: int, default: int) -> None:
+    """Decide the ways to a call on which its arguments cannot be seen: socketcall on i386.
+
+    All others have a block before the filter.
+    """
+    try:
+        if action != default:
+            context.add_rule(action, name)
+    except NotKnown:
+        return
 
 
 def _add_rule(
@@ -199,7 +235,7 @@ def _add_rule(
         except CallFailed as e:
             text = f"rule for {name}: {e}"
             if e.errno == EEXIST:
-                text = f"{name} has the same conditions with another action already"
+                text = CONTRADICTION.format(name)
             raise ProfileError(((path, text),), e.errno) from e
 
 

@@ -26,9 +26,9 @@ def differences(
     probes = [_probes(before), _probes(after)]
     for arch in dict.fromkeys([*old.architectures, *new.architectures]):
         for number, name in library.known_calls(arch):
-            vectors = dict.fromkeys([(), *probes[0].get(name, ()), *probes[1].get(name, ())])
+            vectors = dict.fromkeys([*probes[0].get(name, ()), *probes[1].get(name, ())])
             seen = set()
-            for args in vectors:
+            for args in vectors or {(): None}:
                 pair = old.run(number, args, arch), new.run(number, args, arch)
                 if pair[0] != pair[1] and pair not in seen:
                     seen.add(pair)

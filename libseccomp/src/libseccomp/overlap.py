@@ -3,12 +3,13 @@
 libseccomp keeps the conditions on a call as one tree and merges rules that share a comparison.
 That is right for equalities.  With inequalities it prunes rules that were no part of another
 one: of "argument 0 is not 0" and "argument 0 is not 1, argument 1 is not 0", both ALLOW, version
-2.5.4 makes a filter that refuses (2, 0).  With a default of ALLOW the same would be a hole.
+2.5.4 makes a filter that refuses (2, 0).  With a default of ALLOW the same would be a hole.  And
+some such trees it never finishes building.
 
-So such calls are decided before libseccomp's filter, by a block for each of them: the rules one
-after the other, each a straight run of comparisons.  If rules with different actions hold at
-once, the strictest counts, by the kernel's own order for several filters (seccomp(2)).  libseccomp
-gets these rules too: it refuses contradictions, and judges calls that i386 makes by socketcall.
+So libseccomp does not see these calls.  They are decided before its filter, by a block for each
+of them: the rules one after the other, each a straight run of comparisons.  If rules with
+different actions hold at once, the strictest counts, by the kernel's own order for several
+filters (seccomp(2)).
 """
 
 from __future__ import annotations
@@ -31,32 +32,31 @@ if TYPE_CHECKING:
 
     Way = tuple[int, tuple[LinuxSeccompArg, ...]]  # an action, and conditions that all must hold
 
-_ALL, _LOW = 0xFFFFFFFFFFFFFFFF, 0xFFFFFFFF
+_LOW = 0xFFFFFFFF
 _MERGED_WELL = ("SCMP_CMP_EQ", "SCMP_CMP_MASKED_EQ")
 # Placeholders for the two ends of a condition; real skips are below 255.
 _HOLDS, _FAILS = -1, -2
 
 
-def overlaps(ways: list[Way], *, wide: bool) -> bool:
-    """Tell whether the rules for one call need a block; `wide` is a 64-bit architecture.
+def overlaps(ways: list[Way]) -> bool:
+    """Tell whether the rules for one call need a block.
 
     A rule without conditions outweighs all others, as in libseccomp.
     """
-    if len(ways) < 2 or any([not _effective(conditions, wide) for _, conditions in ways]):
+    if len(ways) < 2 or any([not _effective(conditions) for _, conditions in ways]):
         return False
     return any([c.op not in _MERGED_WELL for _, conditions in ways for c in conditions])
 
 
-def _effective(conditions: tuple[LinuxSeccompArg, ...], wide: bool) -> list[LinuxSeccompArg]:
+def _effective(conditions: tuple[LinuxSeccompArg, ...]) -> list[LinuxSeccompArg]:
     """Leave out comparisons under an empty mask, which always hold."""
-    width = _ALL if wide else _LOW
-    return [c for c in conditions if c.op != "SCMP_CMP_MASKED_EQ" or c.value & width]
+    return [c for c in conditions if c.op != "SCMP_CMP_MASKED_EQ" or c.value]
 
 
 def block(ways: list[Way], default: int, *, wide: bool, little_endian: bool) -> list[Instruction]:
     """Return instructions that decide a call for good."""
     program: list[Instruction] = []
-    for action, conditions in sorted(ways, key=_strictness):
+    for action, conditions in sorted(ways, key=_order):
         test: list[Instruction] = []
         for condition in conditions:
             test += _condition(condition, wide, little_endian)
@@ -65,7 +65,12 @@ def block(ways: list[Way], default: int, *, wide: bool, little_endian: bool) -> 
     return [*program, (RETURN, 0, 0, default)]
 
 
-def _strictness(way: Way) -> int:
+def strictest(ways: list[Way]) -> int:
+    """Return the strictest of the actions."""
+    return min(ways, key=_order)[0]
+
+
+def _order(way: Way) -> int:
     # The kernel compares actions as signed numbers, which puts KILL_PROCESS first.
     return ((way[0] & ACTION_MASK) ^ 0x80000000) - 0x80000000
 

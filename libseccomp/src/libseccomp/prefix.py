@@ -61,7 +61,7 @@ def _blocks(
     # x32 registers are 64 bits wide, but its ABI, and libseccomp, only speak of 32.
     wide, blocks = bool(token & AUDIT_ARCH_64BIT), []
     for name, rules in ways.items():
-        if not overlap.overlaps(rules, wide=wide):
+        if not overlap.overlaps(rules):
             continue
         try:
             number = library.real_number(name, arch)
