@@ -392,3 +392,13 @@ def test_delegation_gives_the_listed_files(v2, monkeypatch):
     assert (manager.path, 1000, -1) in given
     assert (f"{manager.path}/cgroup.procs", 1000, -1) in given
     assert not [path for path, _, _ in given if path.endswith("memory.max")]
+
+
+def test_page_size_is_no_path(v2):
+    """
+    A file's name cannot lead out of the cgroup, whatever a document says.
+    """
+    limit = (LinuxHugepageLimit("2MB/../../../x", 1),)
+
+    with pytest.raises(CgroupError, match="is not the name of a control file"):
+        v2.open("/a").apply(LinuxResources(hugepage_limits=limit))

@@ -66,7 +66,7 @@ class Manager:
     def remove(self) -> None:
         """Do nothing: there is nothing."""
 
-    def chown(self, uid: int) -> None:
+    def chown(self, uid: int, sub: str = "") -> None:
         """Do nothing: there is nothing."""
 
     def oom_kills(self) -> int | None:

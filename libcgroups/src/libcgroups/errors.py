@@ -18,6 +18,13 @@ class CgroupError(Exception):
 
     errno: int | None = None
 
+    @classmethod
+    def because(cls, text: str, errno: int | None) -> CgroupError:
+        """Return an error with a text of its own and the kernel's errno."""
+        found = cls(text)
+        found.errno = errno
+        return found
+
 
 class ControlFileError(CgroupError):
     """The kernel refused to read or write a control file, or to make or remove a cgroup.

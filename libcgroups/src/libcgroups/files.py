@@ -66,6 +66,9 @@ class Directory:
         return exists(f"{self.path}/{file}")
 
     def write(self, file: str, value: str) -> None:
+        """Give the file its value."""
+        if "/" in file:  # some names have a part that comes from a document
+            raise CgroupError(f"{file!r} is not the name of a control file")
         path = f"{self.path}/{file}"
         try:
             write_text(path, value)

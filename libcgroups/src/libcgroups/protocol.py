@@ -74,8 +74,11 @@ class CgroupManager(Protocol):
     def remove(self) -> None:
         """Remove the cgroup and those below it; what is still inside is killed."""
 
-    def chown(self, uid: int) -> None:
-        """Delegate the cgroup to a user of the host.  v2; on v1 nothing happens."""
+    def chown(self, uid: int, sub: str = "") -> None:
+        """Delegate the cgroup, or `sub` below it, which is made, to a user of the host.
+
+        v2; on v1 nothing happens.
+        """
 
     def oom_kills(self) -> int | None:
         """Return how many processes the kernel has killed for memory, None if it does not say."""

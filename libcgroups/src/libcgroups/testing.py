@@ -315,8 +315,8 @@ class RecordingManager:
         self._note("remove")
         self._exists = False
 
-    def chown(self, uid: int) -> None:
-        self._note("chown", uid)
+    def chown(self, uid: int, sub: str = "") -> None:
+        self._note("chown", uid, sub)
 
     def oom_kills(self) -> int | None:
         return self.kills
@@ -332,6 +332,10 @@ class RecordingManager:
 
     def __exit__(self, *error: Any) -> None:
         self.remove()
+
+
+if TYPE_CHECKING:
+    _is_a_manager: CgroupManager = RecordingManager()
 
 
 def instructions(program: bytes) -> Iterator[tuple[int, int, int, int, int]]:

@@ -27,6 +27,8 @@ from libcgroups import (
     load_manager,
     open_manager,
 )
+from libcgroups.systemd.bus import Bus
+from libcgroups.systemd.units import Units
 
 pytestmark = needs_systemd
 USER = not ROOT
@@ -213,3 +215,35 @@ def test_rootless_memory_limit_holds(scope):
     with open(f"{scope.path}/memory.max") as f:
         assert f.read().strip() == str(64 << 20)
     assert os.stat(scope.path).st_uid == os.getuid()
+
+
+@can_have_units
+def test_without_a_bus(name, sleeper):
+    """systemd's own socket does where no bus daemon runs."""
+    folder = os.environ["XDG_RUNTIME_DIR"] if USER else "/run"
+    bus = Bus(f"unix:path={folder}/systemd/private", direct=True)
+    units = Units(user=USER, bus=bus)
+
+    units.start(unit(name), [("PIDs", "au", [sleeper.pid])])
+    state = show(unit(name), "ActiveState", user=USER)
+    units.stop(unit(name))
+
+    assert state == {"ActiveState": "active"}
+    assert show(unit(name), "LoadState", user=USER)["LoadState"] == "not-found"
+
+
+@can_have_units
+@needs_v2
+def test_delegated_subgroup(name, sleeper):
+    """A cgroup below the subgroup belongs to the container's root, and init moves there."""
+    annotations = {"run.oci.systemd.subgroup": "container"}
+    with open_manager(
+        f":vm:{name}", container_id=name, systemd=True, annotations=annotations
+    ) as manager:
+        manager.create()
+        manager.add(sleeper.pid)
+        manager.chown(os.getuid() if USER else 12345, "init")
+        manager.add(sleeper.pid, "init")
+        assert os.stat(f"{manager.path}/container/init").st_uid in (os.getuid() or 12345,)
+        with open(f"/proc/{sleeper.pid}/cgroup") as f:
+            assert f.read().strip().endswith(f"vm-{name}.scope/container/init")

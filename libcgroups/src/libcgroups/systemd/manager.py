@@ -176,8 +176,8 @@ class Manager:
     def __exit__(self, *error: Any) -> None:
         self.remove()
 
-    def chown(self, uid: int) -> None:
-        self._inner.chown(uid)
+    def chown(self, uid: int, sub: str = "") -> None:
+        self._inner.chown(uid, f"{self._sub}/{sub}")
 
     # -- limits
 

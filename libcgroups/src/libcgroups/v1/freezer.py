@@ -10,11 +10,10 @@ import time
 from errno import ESRCH
 
 from ..errors import CgroupError, ControlFileError
-from ..files import exists, write_text
+from ..files import Directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..files import Directory
     from .manager import Manager
 
 _SIGKILL = 9
@@ -52,8 +51,8 @@ def kill(manager: Manager, signal: int) -> None:
     was_frozen = manager.is_frozen()
     if signal == _SIGKILL and (unified := manager.paths.get("")):
         # At once and without a race, if the host is hybrid and the kernel 5.14.
-        if exists(unified + "/cgroup.kill"):
-            write_text(unified + "/cgroup.kill", "1")
+        if (directory := Directory(unified)).has("cgroup.kill"):
+            directory.write("cgroup.kill", "1")
     elif freezer is not None and not was_frozen:
         # Nobody may fork between the reading of the list and the signals.
         freeze(freezer)

@@ -157,7 +157,7 @@ class Manager:
             if hierarchy.inside != "/":  # the hierarchy's own root, if a spec says "/"
                 files.remove_tree(hierarchy.path, _kill_in)
 
-    def chown(self, uid: int) -> None:
+    def chown(self, uid: int, sub: str = "") -> None:
         """Do nothing: it is not safe to give a v1 cgroup away."""
 
     def __enter__(self) -> Self:
@@ -259,9 +259,10 @@ def _join(directory: Directory, pid: int) -> None:
             return directory.write("cgroup.procs", str(pid))
         except ControlFileError as e:
             if e.errno == ENOSPC:
-                raise CgroupError(
+                raise CgroupError.because(
                     f"cannot move process {pid} into {directory.name}: its cpuset.cpus or "
-                    "cpuset.mems is empty"
+                    "cpuset.mems is empty",
+                    ENOSPC,
                 ) from e
             # EINVAL: a task that has not fully started yet
             if e.errno != EINVAL or attempt == 4:

@@ -60,18 +60,17 @@ def _limits(memory: LinuxMemory) -> Iterator[Write]:
 def explain(write: Write, error: ControlFileError, directory: Directory) -> CgroupError:
     """Say what is in use where a limit was refused because of it."""
     if write.file == _LIMIT and error.errno == EBUSY:
-        usage, peak = directory.find("memory.usage_in_bytes"), directory.find(
-            "memory.max_usage_in_bytes"
-        )  # fmt: skip
-        found = CgroupError(
+        usage = directory.find("memory.usage_in_bytes")
+        peak = directory.find("memory.max_usage_in_bytes")
+        return CgroupError.because(
             f"unable to set memory limit to {write.value} "
-            f"(current usage: {usage}, peak usage: {peak})"
+            f"(current usage: {usage}, peak usage: {peak})",
+            EBUSY,
         )
-        found.errno = EBUSY
-        return found
     swap = directory.find(_SWAP)
     if write.file == _LIMIT and swap is not None and int(write.value) > int(swap):
-        return CgroupError(
-            f"memory limit {write.value} exceeds memory+swap limit {swap}, give the latter too"
+        return CgroupError.because(
+            f"memory limit {write.value} exceeds memory+swap limit {swap}, give the latter too",
+            error.errno,
         )
     return error

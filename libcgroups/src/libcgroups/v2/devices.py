@@ -81,9 +81,8 @@ def _detach_all(directory: int, ids: tuple[int, ...], bpf: Bpf) -> None:
 
 def _refusal(path: str, error: OSError) -> CgroupError:
     hint = " (it takes CAP_SYS_ADMIN on the host)" if error.errno in (EPERM, EACCES) else ""
-    found = CgroupError(
+    return CgroupError.because(
         f"cannot set device rules of {path}: the kernel refuses the BPF program: "
-        f"{error.strerror}{hint}"
+        f"{error.strerror}{hint}",
+        error.errno,
     )
-    found.errno = error.errno
-    return found

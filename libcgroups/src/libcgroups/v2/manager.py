@@ -143,11 +143,12 @@ class Manager:
         if not self._refused and self.path.rstrip("/") != self._root:
             files.remove_tree(self.path, self._kill_all)
 
-    def chown(self, uid: int) -> None:
+    def chown(self, uid: int, sub: str = "") -> None:
         if not self._refused:
             from .tree import chown
 
-            chown(self.path, uid)
+            files.make_directories(self.path, below(sub))
+            chown(self.path + below(sub), uid)
 
     def __enter__(self) -> Self:
         if not self.exists() and (fd := self.create()) is not None:
@@ -274,9 +275,10 @@ def _join(directory: Directory, pid: int) -> None:
             return directory.write("cgroup.procs", str(pid))
         except ControlFileError as e:
             if e.errno == EBUSY:
-                raise CgroupError(
+                raise CgroupError.because(
                     f"cannot move process {pid} into {directory.name}: "
-                    "it hands controllers to cgroups below, so it can hold no processes"
+                    "it hands controllers to cgroups below, so it can hold no processes",
+                    EBUSY,
                 ) from e
             # EINVAL: a task that has not fully started yet
             if e.errno != EINVAL or attempt == 4:
