@@ -269,6 +269,15 @@ def test_faults_are_raised_not_cached(make_profile, folder):
     assert list(folder.iterdir()) == []
 
 
+def test_faults_of_json_text_have_paths(folder):
+    """
+    A text whose values have other types is refused with every path.
+    """
+    with pytest.raises(ProfileError) as e:
+        cache.load(b'{"defaultAction": 1, "flags": {}}', str(folder))
+    assert [path for path, _ in e.value.faults] == [".defaultAction", ".flags"]
+
+
 def test_a_hit_opens_neither_cffi_nor_libseccomp(folder, docker):
     """
     A hit imports what a hot command may import, and maps no library.

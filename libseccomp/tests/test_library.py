@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from libseccomp import library
+from libseccomp import soname
 
 
 def python(script, **env):
@@ -22,7 +22,7 @@ def test_the_library_is_found_without_opening_it():
     """
     The path is known by looking at folders.
     """
-    script = "from libseccomp import library; print(library.find())"
+    script = "from libseccomp import soname; print(soname.find())"
     script += "\nprint('libseccomp.so' in open('/proc/self/maps').read())"
 
     path, mapped = python(script).split()
@@ -35,12 +35,12 @@ def test_ld_library_path_goes_first(tmp_path):
     """
     What the loader would take is what is named, and opened.
     """
-    found = library.find()
+    found = soname.find()
     if found is None:
         pytest.skip("libseccomp.so.2 is in none of the usual folders")
     shutil.copy(found, tmp_path / "libseccomp.so.2")
-    script = "from libseccomp import library; library.open_library()"
-    script += f"\nprint(library.find(), {str(tmp_path)!r} in open('/proc/self/maps').read())"
+    script = "from libseccomp import library, soname; library.open_library()"
+    script += f"\nprint(soname.find(), {str(tmp_path)!r} in open('/proc/self/maps').read())"
 
     assert python(script, LD_LIBRARY_PATH=f":rel:{tmp_path}") == f"{tmp_path}/libseccomp.so.2 True"
 
@@ -49,7 +49,7 @@ def test_an_unusable_file_leaves_it_to_the_loader(tmp_path):
     """
     A file of another machine is passed over.
     """
-    found = library.find()
+    found = soname.find()
     if found is None:
         pytest.skip("libseccomp.so.2 is in none of the usual folders")
     with open(found, "rb") as file:
@@ -65,7 +65,7 @@ def test_an_unusable_file_leaves_it_to_the_loader(tmp_path):
     ("change", "text"),
     [
         pytest.param(
-            "library._FOLDERS = (); library.SONAME = 'libnothing.so.2'",
+            "soname._FOLDERS = (); soname.SONAME = 'libnothing.so.2'",
             "libnothing.so.2 is not found, install libseccomp 2.5 or later (Debian: libseccomp2)",
             id="missing",
         ),
@@ -75,7 +75,7 @@ def test_an_unusable_file_leaves_it_to_the_loader(tmp_path):
             id="too-old",
         ),
         pytest.param(
-            "library._FOLDERS = (); library.SONAME = 'libc.so.6'",
+            "soname._FOLDERS = (); soname.SONAME = 'libc.so.6'",
             "libseccomp is older than 2.3, install libseccomp 2.5 or later (Debian: libseccomp2)",
             id="another-library",
         ),
@@ -85,7 +85,7 @@ def test_a_missing_library_is_one_sentence_with_what_to_install(change, text):
     """
     Whoever lacks the library is told what to install.
     """
-    script = f"from libseccomp import library, LibraryMissing\n{change}\n"
+    script = f"from libseccomp import library, soname, LibraryMissing\n{change}\n"
     script += "try: library.open_library()\nexcept LibraryMissing as e: print(e)"
 
     assert python(script) == text

@@ -1,11 +1,13 @@
 """Binding to libseccomp, and the compiler from an OCI profile to a filter.
 
-    profile.py  faults.py  constants.py   a profile as records, and what can be wrong with one
-    compiler.py unknown.py program.py     profile to program, ENOSYS for calls newer than it
-    cache.py                              compiled profiles on disk
-    library.py  context.py  kernel.py     libseccomp and seccomp(2) themselves
-    notify.py   handover.py               the listener of NOTIFY, and giving it to an agent
-    bpf.py      decision.py __main__.py   what a program does with a call, and why
+    profile.py  faults.py  constants.py     a profile as records, and what can be wrong with one
+    compiler.py program.py                  from a profile to a program
+    prefix.py   unknown.py overlap.py       what we put before libseccomp's: ENOSYS, overlaps
+    cache.py    soname.py                   compiled profiles on disk
+    library.py  context.py kernel.py        libseccomp and seccomp(2) themselves
+    notify.py   handover.py                 the listener of NOTIFY, and giving it to an agent
+    bpf.py      decision.py difference.py   what a program does with a call, and why
+    __main__.py                             python -m libseccomp
 
 Importing the package loads none of it; the names below are loaded when they are first used.
 """

@@ -10,17 +10,18 @@ import json
 import sys
 
 from . import __version__, library
-from ._record import faults
 from .compiler import largest_numbers, make_context, ways_by_name
 from .decision import Judge
 from .difference import differences
 from .errors import ProfileError, SeccompError
+from .faults import read_profile
 from .overlap import overlaps
-from .profile import LinuxSeccomp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .profile import LinuxSeccomp
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -83,7 +84,7 @@ def _number(text: str) -> int:
     return int(text, 0) & 0xFFFFFFFFFFFFFFFF  # -1 is what a caller would write for ~0
 
 
-def read_profile(path: str) -> LinuxSeccomp:
+def _open_profile(path: str) -> LinuxSeccomp:
     """Read a profile, alone or in a config.json.  Raises ProfileError with every fault."""
     if path == "-":
         document = json.load(sys.stdin)
@@ -97,22 +98,18 @@ def read_profile(path: str) -> LinuxSeccomp:
         found, where = (document.get("linux") or {}).get("seccomp"), "$.linux.seccomp"
         if found is None:
             raise ProfileError(((where, "the container has no profile, nothing is filtered"),))
-    lines = list(faults(LinuxSeccomp, found, where))
-    if lines:
-        split = [line.partition(": ") for line in lines]
-        raise ProfileError(tuple([(where, text) for where, _, text in split]))
-    return LinuxSeccomp.from_json(found)
+    return read_profile(found, where)
 
 
 def _explain(options: argparse.Namespace) -> Iterator[str]:
     syscall = options.syscall
-    judge = Judge(read_profile(options.profile), machine=options.machine)
+    judge = Judge(_open_profile(options.profile), machine=options.machine)
     call = int(syscall, 0) if syscall[:1].isdigit() else syscall
     yield str(judge.decide(call, tuple(options.args), options.arch))
 
 
 def _show(options: argparse.Namespace) -> Iterator[str]:
-    profile = read_profile(options.profile)
+    profile = _open_profile(options.profile)
     if options.bpf:
         yield from Judge(profile, machine=options.machine).program.text()
         return
@@ -132,7 +129,7 @@ def _before(profile: LinuxSeccomp, machine: str | None) -> Iterator[str]:
 
 
 def _diff(options: argparse.Namespace) -> Iterator[str]:
-    before, after = read_profile(options.before), read_profile(options.after)
+    before, after = _open_profile(options.before), _open_profile(options.after)
     yield from differences(before, after, machine=options.machine)
 
 

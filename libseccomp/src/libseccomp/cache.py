@@ -26,6 +26,7 @@ from struct import Struct
 
 from . import __version__, _log
 from .program import CompiledFilter
+from .soname import find
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,8 +78,6 @@ def _key(profile: LinuxSeccomp | bytes) -> str | None:
 
 
 def _library() -> tuple[str, int, int, int, int] | None:
-    from .library import find  # constants and errors only: the library is not opened
-
     path = find()
     if path is None:
         return None
@@ -95,9 +94,9 @@ def _compile(profile: LinuxSeccomp | bytes) -> CompiledFilter:
     if isinstance(profile, bytes):
         import json
 
-        from .profile import LinuxSeccomp
+        from .faults import read_profile
 
-        profile = LinuxSeccomp.from_json(json.loads(profile))
+        profile = read_profile(json.loads(profile))
     return compile_profile(profile)
 
 
@@ -106,7 +105,7 @@ def _open_directory(path: str) -> int | None:
         try:
             fd = posix.open(path, _O_DIRECTORY)
         except FileNotFoundError:
-            posix.mkdir(path, 0o700)
+            _make_directory(path)
             fd = posix.open(path, _O_DIRECTORY)
     except OSError as e:
         _log.debug(f"seccomp cache not used: {path}: {e.strerror}")
@@ -117,6 +116,13 @@ def _open_directory(path: str) -> int | None:
     posix.close(fd)
     _log.warning(f"seccomp cache not used: {path} is not ours alone (mode 0700)")
     return None
+
+
+def _make_directory(path: str) -> None:
+    try:
+        posix.mkdir(path, 0o700)
+    except FileExistsError:
+        return  # by a container that starts beside this one
 
 
 def _is_ours(status: posix.stat_result, mode: int) -> bool:

@@ -8,13 +8,13 @@ flag, an architecture) is the compiler's to say.
 from __future__ import annotations
 
 from .constants import ACTIONS, ARCHITECTURES, FLAGS, MAX_ERRNO, OPERATORS, VALUE_MASK
-from .profile import is_absent
+from .profile import LinuxSeccomp, is_absent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .profile import LinuxSeccomp, LinuxSeccompArg, LinuxSyscall
+    from .profile import LinuxSeccompArg, LinuxSyscall
 
     Fault = tuple[str, str]
 
@@ -36,6 +36,20 @@ def check(profile: LinuxSeccomp) -> list[Fault]:
     for i, rule in enumerate(profile.syscalls):
         found += _rule(rule, f".syscalls[{i}]")
     return found
+
+
+def read_profile(document: object, path: str = "") -> LinuxSeccomp:
+    """Return the profile that a JSON document has at `path`.
+
+    Raises ProfileError with every value that is not of the declared type.
+    """
+    from ._record import faults
+    from .errors import ProfileError
+
+    lines = [line.partition(": ") for line in faults(LinuxSeccomp, document, path)]
+    if lines:
+        raise ProfileError(tuple([(where, text) for where, _, text in lines]))
+    return LinuxSeccomp.from_json(document)
 
 
 def _notifies(profile: LinuxSeccomp) -> bool:

@@ -1,14 +1,11 @@
-"""libseccomp.so.2 as it is found on this host: where, which version, which names it knows.
+"""libseccomp.so.2 opened: which version it is, and which names it knows.
 
-The library is looked for at run time, so that installing needs neither a compiler nor headers.
-`find` does it without opening: the cache of compiled profiles names the file in its keys, and a
-hit must not cost a dlopen.  What `open_library` opens is what `find` found.
+It is opened at run time, so that installing needs neither a compiler nor headers.
 """
 
 from __future__ import annotations
 
-import posix
-
+from . import soname
 from .constants import ARCHITECTURES
 from .errors import CallFailed, LibraryMissing, NotKnown
 
@@ -17,40 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-SONAME = "libseccomp.so.2"
 OLDEST = (2, 5, 0)  # notify, and numbers of 32-bit calls on x32
 NOT_FOUND = -1  # __NR_SCMP_ERROR; numbers below it stand for calls that the architecture lacks
 
-# Where distributions put it: the loader's cache is not read, it is a binary file of glibc's own.
-_FOLDERS = (
-    "/usr/lib/{machine}-linux-gnu",  # Debian and its heirs
-    "/lib/{machine}-linux-gnu",
-    "/usr/lib64",
-    "/lib64",
-    "/usr/lib",
-    "/lib",
-    "/usr/local/lib64",
-    "/usr/local/lib",
-)
 _opened: list[Any] = []  # the library, once: cffi builds its function table per handle
-
-
-def find() -> str | None:
-    """Return the path of the library, or None if only the loader may know it.
-
-    LD_LIBRARY_PATH goes first, as it does for the loader.
-    """
-    machine = posix.uname().machine
-    asked = posix.environ.get(b"LD_LIBRARY_PATH", b"").decode("utf-8", "surrogateescape")
-    folders = [folder for folder in asked.split(":") if folder.startswith("/")]
-    for folder in folders + [folder.format(machine=machine) for folder in _FOLDERS]:
-        path = f"{folder}/{SONAME}"
-        try:
-            posix.stat(path)
-        except OSError:
-            continue
-        return path
-    return None
 
 
 def open_library() -> Any:
@@ -64,14 +31,14 @@ def _open() -> Any:
     from ._abi import ffi
 
     # An unusable file (another machine's) leaves it to the loader, which goes on looking.
-    for name in (find(), SONAME):
+    for name in (soname.find(), soname.SONAME):
         try:
             library = ffi.dlopen(name) if name else None
         except OSError:
             continue
         if library is not None:
             return _checked(library)
-    raise LibraryMissing(f"{SONAME} is not found")
+    raise LibraryMissing(f"{soname.SONAME} is not found")
 
 
 def _checked(library: Any) -> Any:
