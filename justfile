@@ -45,15 +45,21 @@ generate: setup
 bench *options: setup
     @{{ python }} tests/bench/bench.py "$@"
 
-# Run the tests on every Python version that hatch finds or gets
+# Run the tests on every supported Python found in PATH (pytest's options are passed on)
 [no-exit-message]
 matrix *options: _hatch
-    {{ hatch }} run test:run "$@"
+    @found=; \
+    for version in 3.11 3.12 3.13 3.14; do \
+        if "python$version" -c '' 2>/dev/null; then found=$found${found:+,}$version; \
+        else echo "matrix: no python$version in PATH"; fi; \
+    done; \
+    {{ hatch }} run "+py=$found" test:run "$@"
 
 # Build what would be published, into dist/, and install it from there
 [no-exit-message]
 release-check: lint types _hatch
-    for package in {{ packages }}; do (cd "$package" && ../{{ hatch }} build --clean ../dist) || exit 1; done
+    rm -rf dist
+    for package in {{ packages }}; do (cd "$package" && ../{{ hatch }} build ../dist) || exit 1; done
     PYOCI_WHEELS=dist {{ python }} -m pytest tests/test_wheels.py
 
 # Remove all that the recipes made, .venv included
