@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ import pytest
 from pyoci.setup import package_folders
 
 ROOT = Path(__file__).resolve().parent.parent
+# The state root is the test's own, the cgroup's path is made of the id alone.
+ID = f"budget-{os.getpid()}"
 COMMANDS = ROOT / "pyoci" / "src" / "pyoci" / "commands"
 OURS = ("pyoci", "libcontainer", "libcgroups", "libseccomp", "liboci_cli")
 
@@ -120,8 +123,8 @@ def traced(tmp_path, bare):
             return out.read(), set(IMPORT_LINE.findall(text)) - bare
 
     yield run
-    if (tmp_path / "state" / "budget").exists():
-        run("delete", "--force", "budget")
+    if (tmp_path / "state" / ID).exists():
+        run("delete", "--force", ID)
 
 
 @pytest.fixture
@@ -143,6 +146,14 @@ def bundle(tmp_path, traced):
     return bundle
 
 
+def wait_until_stopped(traced):
+    for _ in range(200):
+        if '"stopped"' in traced("state", ID)[0]:
+            return
+        time.sleep(0.05)
+    pytest.fail("a killed container does not stop")
+
+
 @pytest.mark.root
 @pytest.mark.e2e
 def test_life_of_a_container_stays_within_the_lists(traced, bundle):
@@ -150,14 +161,13 @@ def test_life_of_a_container_stays_within_the_lists(traced, bundle):
     Create, state, list, start, kill and delete of a real container import nothing dear on the way.
     """
     used = {}
-    _, used["create"] = traced("create", "--bundle", bundle, "budget")
-    _, used["state"] = traced("state", "budget")
-    _, used["start"] = traced("start", "budget")
-    _, used["kill"] = traced("kill", "budget", "KILL")
-    while '"stopped"' not in traced("state", "budget")[0]:
-        pass
+    _, used["create"] = traced("create", "--bundle", bundle, ID)
+    _, used["state"] = traced("state", ID)
+    _, used["start"] = traced("start", ID)
+    _, used["kill"] = traced("kill", ID, "KILL")
+    wait_until_stopped(traced)
     _, used["list"] = traced("list")
-    _, used["delete"] = traced("delete", "budget")
+    _, used["delete"] = traced("delete", ID)
 
     found = {command: strangers(modules, command) for command, modules in used.items()}
 
@@ -173,6 +183,6 @@ def test_run_stays_within_its_list(traced, bundle):
     config = bundle / "config.json"
     config.write_text(config.read_text().replace("while :; do :; done", "exit 0"))
 
-    _, used = traced("run", "--bundle", bundle, "budget")
+    _, used = traced("run", "--bundle", bundle, ID)
 
     assert strangers(used, "run") == []
