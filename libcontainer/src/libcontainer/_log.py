@@ -1,18 +1,13 @@
 """Where this library's messages go.  Copied unchanged into each library, like `_record.py`.
 
 A library never decides that: if the host program has loaded `logging`, messages go to the
-logger named after the package; else to `sink`, which pyoci sets; else nowhere.
+logger named after the package; else to `sys.oci_log_sink`, which pyoci sets; else nowhere.  On
+`sys`, because the copies of this file have no other home in common that costs no import.
 """
 
 from __future__ import annotations
 
 import sys
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-sink: Callable[[str, str], None] | None = None  # called with a level and a line of text
 
 
 def debug(text: str) -> None:
@@ -29,5 +24,5 @@ def _send(level: str, text: str) -> None:
     # Asked at every call, not at import: else the order of the host's imports would decide.
     if (logging := sys.modules.get("logging")) is not None:
         getattr(logging.getLogger((__package__ or "").partition(".")[0]), level)(text)
-    elif sink is not None:
-        sink(level, text)
+    elif (sink := getattr(sys, "oci_log_sink", None)) is not None:
+        sink(level, text)  # a level's name and a line of text

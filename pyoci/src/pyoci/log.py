@@ -7,6 +7,7 @@ file as one JSON object, containerd takes the last line (reference: engines.md 0
 from __future__ import annotations
 
 import posix
+import sys
 import time
 
 TYPE_CHECKING = False
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _LEVELS = {"error": 0, "warning": 1, "info": 2, "debug": 3}
-_LIBRARIES = ("libcontainer", "libcgroups", "libseccomp")
 _NAMES = {"warn": "warning", "trace": "debug"}
 
 
@@ -31,9 +31,7 @@ class Log:
 
     def take_over(self) -> None:
         """Make the libraries' messages ours."""
-        for name in _LIBRARIES:
-            module: Any = __import__(name + "._log", fromlist=["sink"])
-            module.sink = self.message
+        sys.oci_log_sink = self.message  # type: ignore[attr-defined]
 
     def message(self, level: str, text: str) -> None:
         """Write a message if its level is wanted.  Warnings always reach a terminal."""

@@ -1,12 +1,13 @@
 """Put the runtime where engines find it: the launcher, and what must be true of its path.
 
-The launcher is a file of three lines that starts the interpreter without `site`, which costs
+The launcher is a file of few lines that starts the interpreter without `site`, which costs
 from 3 to 60 ms at each of an engine's three or four starts per container, and therefore names
 the folders itself:
 
     #!/path/to/python3.11 -ISBXutf8
     import sys
     sys.path += ['/path/to/site-packages']
+    from pyoci.modules import install
     ...
 
 isolated from the user's environment (I), no site (S), no bytecode written (B: root must not leave
@@ -20,6 +21,8 @@ import os
 import stat
 import sys
 from importlib.util import find_spec
+
+from . import modules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +42,9 @@ _BODY = """\
 import sys
 
 sys.path += {folders!r}
+from pyoci.modules import install
+
+install({modules!r})
 from pyoci.main import main
 
 sys.exit(main())
@@ -56,8 +62,15 @@ def write_launcher(target: str, python: str | None = None) -> None:
 
     `python` must be of the environment that this process runs in; None takes its own
     interpreter.  A launcher of the same text is left alone, another file is replaced at once.
+    Beside it goes the file that the modules are read from, `TARGET.modules`.
     """
-    text = launcher_text(python or versioned(sys.executable), package_folders()).encode()
+    folders = package_folders()
+    beside = os.path.abspath(target) + ".modules"
+    try:
+        modules.write(beside, modules.sources(folders, OURS))
+    except OSError as e:
+        raise SetupError(f"write the launcher's modules: {beside}: {e.strerror}") from e
+    text = launcher_text(python or versioned(sys.executable), folders, beside).encode()
     try:
         with open(target, "rb") as old:
             if old.read() == text and os.fstat(old.fileno()).st_mode & 0o777 == 0o755:
@@ -67,14 +80,17 @@ def write_launcher(target: str, python: str | None = None) -> None:
     _replace(target, text)
 
 
-def launcher_text(python: str, folders: Sequence[str]) -> str:
-    """Return the launcher for an interpreter and the folders to append to its path."""
-    for path in (python, *folders):
+def launcher_text(python: str, folders: Sequence[str], beside: str) -> str:
+    """Return the launcher for an interpreter and the folders to append to its path.
+
+    `beside` is the file that our modules are read from.
+    """
+    for path in (python, *folders, beside):
         try:
             path.encode()
         except UnicodeEncodeError:
             raise SetupError(f"write the launcher: {path!a} is not UTF-8") from None
-    body = _BODY.format(folders=list(folders))
+    body = _BODY.format(folders=list(folders), modules=beside)
     line = f"#!{python} {FLAGS}"
     if not any(c.isspace() for c in python) and len(line.encode()) <= LONGEST_LINE:
         return f"{line}\n{body}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from libcgroups.resources import LinuxCPU, LinuxResources
+from libcgroups.controllers import has_limits, split
+from libcgroups.resources import LinuxResources
 
 from .. import _log
 from .._record import Record, i32
@@ -110,24 +111,11 @@ def split_limits(
     defaults is allowed.
     """
     given = resources or LinuxResources()
-    rules = (given.devices or ()) if devices else None
-    early = given.replace(devices=rules)
-    memory, cpu = given.memory, given.cpu
-    small = memory is not None and memory.limit is not None and 0 < memory.limit <= EARLY_MEMORY
-    late_memory = memory if small else None
-    late_cpu = None
-    if cpu is not None and (cpu.quota or cpu.period or cpu.burst):
-        late_cpu = LinuxCPU(quota=cpu.quota, period=cpu.period, burst=cpu.burst)
-        early = early.replace(cpu=cpu.replace(quota=None, period=None, burst=None))
-    if late_memory:
-        early = early.replace(memory=None)
-    unified = given.unified or {}
-    late_keys = {k: v for k, v in unified.items() if k.startswith(("memory.", "cpu.max"))}
-    if late_keys:
-        early = early.replace(unified={k: v for k, v in unified.items() if k not in late_keys})
-    if late_memory is None and late_cpu is None and not late_keys:
-        return early, None
-    return early, LinuxResources(memory=late_memory, cpu=late_cpu, unified=late_keys or None)
+    given = given.replace(devices=(given.devices or ()) if devices else None)
+    limit = given.memory.limit if given.memory is not None else None
+    small = limit is not None and 0 < limit <= EARLY_MEMORY
+    early, late = split(given, memory_early=not small)
+    return early, late if has_limits(late) else None
 
 
 def _namespaces(linux: Linux, host: Host) -> Namespaces:

@@ -49,11 +49,9 @@ class Main:
         nothing of the process is left.
         """
         talk = ch.Channel()
-        into = self.cgroup.create(self.plan.early)
+        self._prepare_cgroup()
         try:
-            self._clone(talk, into, as_sibling)
-            if into is not None:
-                posix.close(into)
+            self._clone(talk, as_sibling)
             talk.in_main()
             self._let_go(talk)
             self._converse(talk)
@@ -64,15 +62,24 @@ class Main:
             talk.close_main()
         return self.pid
 
-    def _clone(self, talk: ch.Channel, into: int | None, as_sibling: bool) -> None:
+    def _prepare_cgroup(self) -> None:
+        """Make the cgroup, and open the quick way into it where there is one."""
+        fd = self.cgroup.create(self.plan.early)
+        if fd is not None:
+            posix.close(fd)  # the entry has its own
+        self.own.entry = self.cgroup.open_entry()
+
+    def _clone(self, talk: ch.Channel, as_sibling: bool) -> None:
         self._open_namespaces()
         flags = self.plan.namespaces.clone
-        if into is not None and self.plan.namespaces.cgroup:
-            # Born in its cgroup, so the namespace is rooted there.  Not with a new user
+        entry = self.own.entry
+        into = entry.directory if entry is not None else None
+        if self.plan.namespaces.cgroup and into is not None and not (entry and entry.tasks):
+            # Born in all of its cgroup, so the namespace is rooted there.  Not with a new user
             # namespace: what is made in the same call belongs to nobody.
             if not flags & c.CLONE_NEWUSER:
                 flags |= c.CLONE_NEWCGROUP
-                self.own.born_in_cgroup = True
+                self.own.born_in_namespace = True
         # init gets the root folder as its working directory: in its own mount namespace, and
         # whatever the permissions on the way there.
         here = posix.open(".", c.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
@@ -88,7 +95,8 @@ class Main:
         finally:
             posix.fchdir(here)
             posix.close(here)
-        self.placed = into is not None
+        if entry is not None:
+            entry.close()
 
     def _open_namespaces(self) -> None:
         joins = [(j.kind, j.path) for j in self.plan.namespaces.join]
@@ -106,13 +114,12 @@ class Main:
             write_maps(self.pid, plan.mapping, self.kernel, euid=euid, egid=egid)
         self.started = identity.start_time(self.pid) or 0
         self.save(self.pid, self.started)
-        if not self.placed and plan.namespaces.cgroup:
-            self._place()  # before the cgroup namespace, so that its root is right
+        if self.own.entry is None:
+            # The slow way; before the cgroup namespace, so that its root is right.
+            self.cgroup.add(self.pid)
         if not talk.tell_init(ch.GO):
             raise InitFailed("", None, "container init died before it was set up")
         # Beside init, which is busy with the mounts: all that it does not have to wait for.
-        if not self.placed:
-            self._place()
         if not plan.meet:
             self._apply_early()
 
@@ -156,10 +163,6 @@ class Main:
             self.cgroup.apply(self.plan.late)
         if not identity.is_alive(self.pid, self.started):
             raise self._ended(self.plan)
-
-    def _place(self) -> None:
-        self.cgroup.add(self.pid)
-        self.placed = True
 
     def _apply_early(self) -> None:
         if self.plan.early is not None:

@@ -32,6 +32,8 @@ from .channel import DONE, GO, HOOKS, Channel, send_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from libcgroups.entry import Entry as CgroupEntry
+
     from ..kernel.linux import LinuxKernel
     from ..plan.plan import Plan
 
@@ -42,7 +44,8 @@ class Belongings:
     def __init__(self) -> None:
         self.gate = -1  # the start fifo
         self.namespaces: dict[str, int] = {}  # to join, by kind; pid among them
-        self.born_in_cgroup = False
+        self.entry: CgroupEntry | None = None  # the way into the cgroup; None: main moves init
+        self.born_in_namespace = False  # the cgroup namespace came with the clone
         self.filter = b""  # classic BPF
         self.filter_flags = 0
         self.console: ConsoleSocket | None = None
@@ -63,6 +66,11 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
     if posix.read(channel.go_reader, 1) != GO:
         posix._exit(1)  # main has died
 
+    # First of all, while this is still one of main's own credentials: older kernels ask who
+    # writes, not who opened.  Quick only because the process moves itself.
+    if own.entry is not None:
+        own.entry.enter()
+        own.entry.close()
     # By now the ids are mapped, so what is made from here on belongs to root of the container.
     if plan.become_uid is not None and plan.become_gid is not None:
         groups = None if plan.payload.groups is None else ()
@@ -77,9 +85,8 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
         kernel.setns(own.namespaces[join.kind], 0, join.path)
         if join.kind == "mount":
             posix.chdir(plan.rootfs)  # setns moved us to the root of that namespace
-    # After the cgroup has been joined, so that its root is the container's; a child that was
-    # born there has it from the clone.
-    if plan.namespaces.cgroup and not own.born_in_cgroup:
+    # After the cgroup has been joined, so that its root is the container's.
+    if plan.namespaces.cgroup and not own.born_in_namespace:
         kernel.unshare(c.CLONE_NEWCGROUP)
 
     rootfs = Rootfs(kernel, plan.rootfs)
