@@ -30,9 +30,9 @@ def compilations(monkeypatch):
 
     calls, real = [], compiler.compile_profile
 
-    def counted(profile):
+    def counted(profile, **options):
         calls.append(profile)
-        return real(profile)
+        return real(profile, **options)
 
     monkeypatch.setattr(compiler, "compile_profile", counted)
     return calls
@@ -267,6 +267,17 @@ def test_faults_are_raised_not_cached(make_profile, folder):
         with pytest.raises(ProfileError):
             cache.load(make_profile("X"), str(folder))
     assert list(folder.iterdir()) == []
+
+
+def test_refused_names_are_not_served_from_a_lenient_entry(make_profile, folder):
+    """
+    A program made without the names that are not known is none for whoever wants them refused.
+    """
+    given = make_profile("ERRNO", ("read nope", "ALLOW"))
+    cache.load(given, str(folder))
+
+    with pytest.raises(ProfileError, match="no system call nope is known"):
+        cache.load(given, str(folder), refuse_unknown=True)
 
 
 def test_faults_of_json_text_have_paths(folder):

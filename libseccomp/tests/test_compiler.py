@@ -71,7 +71,7 @@ def test_notify_asks_for_a_listener(make_profile):
     plain = compile_profile(make_profile("ALLOW", rule, listenerPath="/a", flags=[]))
     assert (plain.flags, plain.notifies) == (NEW_LISTENER, True)
 
-    if not kernel.has_flag(WAIT_KILLABLE | NEW_LISTENER):
+    if not kernel.has_flag(WAIT_KILLABLE):
         pytest.skip("the kernel lacks SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (Linux 5.19)")
     waits = compile_profile(make_profile("ALLOW", rule, listenerPath="/a", flags=flags))
     assert waits.flags == NEW_LISTENER | WAIT_KILLABLE
@@ -86,6 +86,19 @@ def test_unknown_names_are_left_out_and_told_at_debug(make_profile, caplog):
 
     assert judge.decide("read").action == "SCMP_ACT_ALLOW"
     assert caplog.messages == ["seccomp: unknown system calls left out: nope, neither"]
+
+
+def test_unknown_names_are_refused_on_demand(make_profile):
+    """
+    Whoever wants to know gets all of them with their paths.
+    """
+    profile = make_profile("ERRNO", ("read nope", "ALLOW"), ("neither", "LOG"))
+
+    with pytest.raises(ProfileError) as e:
+        compile_profile(profile, refuse_unknown=True)
+
+    paths = [path for path, _ in e.value.faults]
+    assert paths == [".syscalls[0].names[1]", ".syscalls[1].names[0]"]
 
 
 def test_a_rule_that_repeats_the_default_is_none(make_profile):
@@ -115,7 +128,7 @@ def test_conditions_on_one_argument_are_alternatives(make_profile):
 
 def test_overlapping_rules_with_inequalities(make_profile):
     """
-    Rules that share an inequality all count; libseccomp 2.5.4 alone loses the first.
+    Rules that share an inequality all count; libseccomp alone loses the first.
     """
 
     def args(*conditions):
@@ -149,6 +162,33 @@ def test_of_overlapping_rules_the_strictest_counts(make_profile):
 
     results = [judge.decide("read", (v,)).action for v in (4, 5, 10)]
     assert results == ["SCMP_ACT_KILL_PROCESS", "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"]
+
+
+@pytest.mark.parametrize(
+    ("default", "actions", "expected"),
+    [
+        pytest.param("ERRNO", ("ALLOW", "ALLOW"), "SCMP_ACT_ERRNO", id="denied-by-default"),
+        pytest.param("ALLOW", ("ERRNO", "LOG"), "SCMP_ACT_ERRNO", id="strictest-of-the-rules"),
+    ],
+)
+def test_calls_whose_arguments_cannot_be_seen_get_the_strictest_action(
+    make_profile, default, actions, expected
+):
+    """
+    i386 programs also reach socket by socketcall, whose arguments lie in memory.
+    """
+    rules = [
+        ("socket", action, {"args": [{"index": 1, "value": value, "op": f"SCMP_CMP_{op}"}]})
+        for action, (value, op) in zip(actions, [(10, "GT"), (5, "LT")])
+    ]
+    profile = make_profile(default, *rules, architectures=["SCMP_ARCH_X86"])
+
+    judge = Judge(profile, machine="x86_64")
+
+    assert judge.decide("socketcall", (1, 0), "x86").action == expected
+    for arch in ("x86", "x86_64"):
+        results = [judge.decide("socket", (0, v), arch).action for v in (11, 4, 7)]
+        assert results == [f"SCMP_ACT_{a}" for a in (*actions, default)]
 
 
 def test_a_contradiction_is_refused_with_its_path(make_profile):

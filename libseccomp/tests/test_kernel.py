@@ -78,6 +78,29 @@ def test_conditions_hold_in_the_kernel(make_profile, in_child):
     assert in_child(child) == [-1, True]
 
 
+def test_overlapping_conditions_hold_in_the_kernel(make_profile, in_child):
+    """
+    The block that decides a call before the filter is one that the kernel takes.
+    """
+    rules = [
+        ("getpriority", "ERRNO", {"errnoRet": code, "args": [{"index": 0, "value": v, "op": op}]})
+        for code, v, op in [(71, 2**33, "SCMP_CMP_GE"), (72, 1000, "SCMP_CMP_GT")]
+    ]
+    profile = make_profile("ALLOW", *rules)
+    number = library.syscall_number("getpriority")
+
+    def child():
+        load(profile)
+        codes = []
+        for value in (2**33, 2**33 - 1, 1001, 1000):
+            ctypes.set_errno(0)
+            LIBC.syscall(number, ctypes.c_ulong(value), 0)
+            codes.append(ctypes.get_errno())
+        return codes
+
+    assert in_child(child) == [71, 72, 72, errno.EINVAL]
+
+
 @pytest.mark.parametrize(
     ("action", "expected"),
     [("KILL_PROCESS", signal.SIGSYS), ("KILL", signal.SIGSYS), ("TRAP", signal.SIGSYS)],
@@ -262,6 +285,7 @@ def test_what_the_kernel_has():
     assert kernel.has_flag(2) and not kernel.has_flag(1 << 30)
     assert kernel.has_action(KILL_PROCESS) and kernel.has_action(TRACE(0))
     assert not kernel.has_action(0x12340000)
+    assert "SECCOMP_FILTER_FLAG_LOG" in kernel.supported_flags()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import ast
 import doctest
+import json
 import os
 import subprocess
 import sys
@@ -119,6 +120,26 @@ def test_examples_of_the_readme_run_as_written():
     result = doctest.testfile(str(README), module_relative=False, optionflags=doctest.ELLIPSIS)
 
     assert result.attempted > 10 and result.failed == 0
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the README shows x86_64's output")
+def test_commands_of_the_readme_print_what_it_shows(tmp_path, docker):
+    """
+    The console examples are run; output that is shown is compared.
+    """
+    podman = json.loads((ROOT / "tests" / "data" / "buildah-run.json").read_text())
+    config = {"ociVersion": "1.3.0", "linux": {"seccomp": docker}}
+    files = {"config": config, "docker": docker, "podman": podman}
+    for name, document in files.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+
+    text = README.read_text().split("```console\n")[1].split("```")[0]
+    commands = [block.splitlines() for block in text.split("$ ")[1:]]
+    for command, *shown in commands:
+        words = [sys.executable, *command.split()[1:]]
+        done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == (1 if " diff " in command else 0), done.stderr
+        assert done.stdout.splitlines() == shown or (done.stdout and not shown)
 
 
 @pytest.mark.slow

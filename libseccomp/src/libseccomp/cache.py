@@ -43,38 +43,40 @@ _O_READ = posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC | posix.O_NONBLOCK
 _O_CREATE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
 
 
-def load(profile: LinuxSeccomp | bytes, directory: str) -> CompiledFilter:
+def load(
+    profile: LinuxSeccomp | bytes, directory: str, *, refuse_unknown: bool = False
+) -> CompiledFilter:
     """Return the compiled profile, from the cache or by compiling it.
 
     `profile` may also be the JSON text of the `linux.seccomp` object; the two have different
     entries.  The directory is made if it is missing.  A cache that cannot be used or written
-    costs time, never the filter.  Raises what compiling raises.
+    costs time, never the filter.  `refuse_unknown`, and what is raised, are compile_profile's.
     """
-    key = _key(profile)
-    if key is None:
-        return _compile(profile)
-    folder = _open_directory(directory)
-    if folder is None:
-        return _compile(profile)
+    key = _key(profile, refuse_unknown)
+    folder = None if key is None else _open_directory(directory)
+    if key is None or folder is None:
+        return _compile(profile, refuse_unknown)
     try:
         found = _read(folder, key)
         if found is None:
-            found = _compile(profile)
+            found = _compile(profile, refuse_unknown)
             _write(folder, key, found)
         return found
     finally:
         posix.close(folder)
 
 
-def _key(profile: LinuxSeccomp | bytes) -> str | None:
+def _key(profile: LinuxSeccomp | bytes, strict: bool) -> str | None:
     """Return the name of the entry, or None if it cannot be known without opening the library."""
     where = _library()
     if where is None:
         return None
     host = posix.uname()
     # repr is one to one for records, and written in C for what they are made of.
-    parts = (_FORMAT, __version__, where, host.release, host.version, host.machine, profile)
-    return blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
+    parts = (_FORMAT, __version__, where, host.release, host.version, host.machine)
+    return blake2b(
+        repr((parts, strict, profile)).encode("utf-8", "surrogatepass"), digest_size=20
+    ).hexdigest()
 
 
 def _library() -> tuple[str, int, int, int, int] | None:
@@ -88,7 +90,7 @@ def _library() -> tuple[str, int, int, int, int] | None:
     return path, file.st_dev, file.st_ino, file.st_size, file.st_ctime_ns
 
 
-def _compile(profile: LinuxSeccomp | bytes) -> CompiledFilter:
+def _compile(profile: LinuxSeccomp | bytes, strict: bool) -> CompiledFilter:
     from .compiler import compile_profile
 
     if isinstance(profile, bytes):
@@ -97,7 +99,7 @@ def _compile(profile: LinuxSeccomp | bytes) -> CompiledFilter:
         from .faults import read_profile
 
         profile = read_profile(json.loads(profile))
-    return compile_profile(profile)
+    return compile_profile(profile, refuse_unknown=strict)
 
 
 def _open_directory(path: str) -> int | None:

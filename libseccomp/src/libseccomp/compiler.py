@@ -52,14 +52,21 @@ _KERNELS = {
 }
 
 
-def compile_profile(profile: LinuxSeccomp, *, arch: str | None = None) -> CompiledFilter:
+def compile_profile(
+    profile: LinuxSeccomp, *, arch: str | None = None, refuse_unknown: bool = False
+) -> CompiledFilter:
     """Return the filter that the profile describes.
 
     `arch` (SCMP_ARCH_AARCH64 or aarch64) takes the place of the native architecture, for a
-    program to look at on another machine.  Raises ProfileError with every fault, LibraryMissing.
+    program to look at on another machine.  `refuse_unknown` makes names that this libseccomp
+    does not know faults; without it they are left out and told at debug level.
+
+    Raises ProfileError with every fault, LibraryMissing.
     """
     _refuse(check(profile) or _empty(profile) or list(lacks(profile)))
     _refuse(list(_contradictions(profile)), EEXIST)
+    if refuse_unknown:
+        _refuse(list(_unknown_names(profile)))
     with make_context(profile, arch=arch) as context:
         program = context.bpf()
     program = _prefix(profile, arch) + program
@@ -110,13 +117,17 @@ def lacks(profile: LinuxSeccomp) -> Iterator[Fault]:
             yield f".architectures[{i}]", f"{name} is not known to libseccomp {has}"
     for i, name in enumerate(profile.flags or ()):
         # TSYNC is implied: the process that loads has one thread.
-        if FLAGS[name] != _TSYNC and not kernel.has_flag(FLAGS[name] | _listener(name)):
+        if FLAGS[name] != _TSYNC and not kernel.has_flag(FLAGS[name]):
             yield f".flags[{i}]", f"{name} needs {_KERNELS[name]}"
 
 
-def _listener(flag: str) -> int:
-    # Refused without a listener, so asked together with one.
-    return FLAG_NEW_LISTENER if flag == "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" else 0
+def _unknown_names(profile: LinuxSeccomp) -> Iterator[Fault]:
+    for i, rule in enumerate(profile.syscalls):
+        for j, name in enumerate(rule.names):
+            try:
+                library.syscall_number(name)
+            except NotKnown as e:
+                yield f".syscalls[{i}].names[{j}]", str(e)
 
 
 def _has_arch(name: str) -> bool:

@@ -6,7 +6,7 @@ programs do.
 
 from __future__ import annotations
 
-from .constants import FLAG_NEW_LISTENER
+from .constants import FLAG_NEW_LISTENER, FLAGS
 from .errors import CallFailed
 from .library import libc, syscall_number
 
@@ -53,7 +53,14 @@ def has_flag(flag: int) -> bool:
 
     from ._abi import ffi
 
+    if flag == FLAGS["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]:
+        flag |= FLAG_NEW_LISTENER  # refused without a listener, so asked together with one
     return _seccomp(SECCOMP_SET_MODE_FILTER, flag, ffi.NULL) < 0 and ffi.errno == EFAULT
+
+
+def supported_flags() -> tuple[str, ...]:
+    """Return the names of those flags of a profile that this kernel knows."""
+    return tuple([name for name, flag in FLAGS.items() if has_flag(flag)])
 
 
 def has_action(action: int) -> bool:
