@@ -1,3 +1,93 @@
-"""libcontainer"""
+"""The life cycle of OCI containers: spec, plan, namespaces, mounts, processes.
+
+    from libcontainer import CreateOptions, create, start, state, delete
+
+Importing this loads nothing: each name below is loaded when it is first used.
+"""
+
+from __future__ import annotations
 
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .errors import (
+        BadId,
+        ContainerError,
+        ContainerExists,
+        HookFailed,
+        InitFailed,
+        NoSuchContainer,
+        SpecError,
+        StepFailed,
+        WrongStatus,
+    )
+    from .ops.create import CreateOptions, create
+    from .ops.delete import delete
+    from .ops.kill import kill
+    from .ops.list import list_containers
+    from .ops.run import run
+    from .ops.start import start
+    from .ops.state import state_document
+    from .plan.host import Host, probe
+    from .plan.make import make_plan
+    from .plan.plan import Plan
+else:
+
+    def __getattr__(name):
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = __import__(f"{__name__}.{_HOME[name]}", None, None, (name,))
+        globals()[name] = found = getattr(home, name)
+        return found
+
+    def __dir__():
+        return __all__
+
+    _HOME = {
+        "BadId": "errors",
+        "ContainerError": "errors",
+        "ContainerExists": "errors",
+        "CreateOptions": "ops.create",
+        "HookFailed": "errors",
+        "Host": "plan.host",
+        "InitFailed": "errors",
+        "NoSuchContainer": "errors",
+        "Plan": "plan.plan",
+        "SpecError": "errors",
+        "StepFailed": "errors",
+        "WrongStatus": "errors",
+        "create": "ops.create",
+        "delete": "ops.delete",
+        "kill": "ops.kill",
+        "list_containers": "ops.list",
+        "make_plan": "plan.make",
+        "probe": "plan.host",
+        "run": "ops.run",
+        "start": "ops.start",
+        "state_document": "ops.state",
+    }
+
+__all__ = [
+    "BadId",
+    "ContainerError",
+    "ContainerExists",
+    "CreateOptions",
+    "HookFailed",
+    "Host",
+    "InitFailed",
+    "NoSuchContainer",
+    "Plan",
+    "SpecError",
+    "StepFailed",
+    "WrongStatus",
+    "create",
+    "delete",
+    "kill",
+    "list_containers",
+    "make_plan",
+    "probe",
+    "run",
+    "start",
+    "state_document",
+]

@@ -47,13 +47,6 @@ ASKS = [
     ("linux", "linux.intelRdt", {"intelRdt": {}}),
     ("linux", "linux.memoryPolicy", {"memoryPolicy": {"mode": "MPOL_DEFAULT"}}),
     ("linux", "linux.personality", {"personality": {"domain": "LINUX32"}}),
-    (
-        "linux",
-        "linux.resources.hugepageLimits",
-        {"resources": {"hugepageLimits": [{"pageSize": "2MB", "limit": 0}]}},
-    ),
-    ("linux", "linux.resources.network", {"resources": {"network": {"classID": 1}}}),
-    ("linux", "linux.resources.rdma", {"resources": {"rdma": {"x": {"hcaHandles": 1}}}}),
     ("mounts", "mounts[0].uidMappings", [{"destination": "/x", "uidMappings": BOTH}]),
     ("mounts", "mounts[0].gidMappings", [{"destination": "/x", "gidMappings": BOTH}]),
     (

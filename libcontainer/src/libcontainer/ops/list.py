@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import _log
 from ..errors import ContainerError, NoSuchContainer
 from ..state import container_ids
-from .state import state
+from .state import state_document
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def list_containers(*, root: str) -> tuple[dict[str, Any], ...]:
     found = []
     for id in container_ids(root):
         try:
-            found.append(state(id, root=root))
+            found.append(state_document(id, root=root))
         except NoSuchContainer:
             continue  # being made, or removed since we looked
         except ContainerError as e:

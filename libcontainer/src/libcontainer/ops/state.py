@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def state(id: str, *, root: str) -> dict[str, Any]:
+def state_document(id: str, *, root: str) -> dict[str, Any]:
     """Return the state document of a container.  Raises NoSuchContainer."""
     with open_directory(root, id) as directory:
         saved = directory.load()

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from libcgroups.resources import LinuxNetwork
     from libseccomp.profile import LinuxSeccomp
 
     from .document import Spec
@@ -36,10 +35,6 @@ def _has_idmap_option(mount: Mount) -> bool:
     return any([option.partition("=")[0] in ("idmap", "ridmap") for option in mount.options])
 
 
-def _marks_traffic(network: LinuxNetwork | None) -> bool:
-    return network is not None and bool(network.class_id or network.priorities)
-
-
 ROWS: tuple[Row, ...] = (
     ("process", "scheduler", lambda p: p.scheduler is not None),
     ("process", "ioPriority", lambda p: p.io_priority is not None),
@@ -53,9 +48,6 @@ ROWS: tuple[Row, ...] = (
     ("linux.namespaces[]", "type", lambda n: n.type == "time"),
     ("linux", "timeOffsets", lambda x: bool(x.time_offsets)),
     ("linux", "netDevices", lambda x: bool(x.net_devices)),
-    ("linux.resources", "hugepageLimits", lambda r: bool(r.hugepage_limits)),
-    ("linux.resources", "network", lambda r: _marks_traffic(r.network)),
-    ("linux.resources", "rdma", lambda r: bool(r.rdma)),
     ("linux", "mountLabel", lambda x: bool(x.mount_label)),
     ("linux", "seccomp", lambda x: _notifies(x.seccomp)),
     ("linux", "intelRdt", lambda x: x.intel_rdt is not None),

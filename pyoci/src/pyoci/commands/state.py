@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from libcontainer import codec
-from libcontainer.ops.state import state
+from libcontainer.ops.state import state_document
 
 from ..output import state_root, write
 
@@ -14,5 +14,5 @@ if TYPE_CHECKING:
 
 def run(options: GlobalArgs, args: StateArgs) -> int:
     """Print it as JSON."""
-    write(codec.dumps(state(args.id, root=state_root(options)), indent="  ") + "\n")
+    write(codec.dumps(state_document(args.id, root=state_root(options)), indent="  ") + "\n")
     return 0

@@ -1,0 +1,1 @@
+"""One file for each operation on a container, with one public function of its name."""
