@@ -1,12 +1,13 @@
 """The launcher and the trust in its path."""
 
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
-from pyoci import setup
+from pyoci import modules, setup
 from pyoci.setup import SetupError, launcher_text, untrusted_parents, versioned, write_launcher
 
 PROGRAM = """\
@@ -18,6 +19,9 @@ def main():
 """
 
 
+NO_MODULES = "/nonexistent/pyoci.modules"  # a launcher works without
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A folder with a package `pyoci` that says how it was started."""
@@ -25,6 +29,7 @@ def folder(tmp_path):
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
     (package / "main.py").write_text(PROGRAM)
+    shutil.copy(modules.__file__, package)
     return tmp_path / "packages"
 
 
@@ -59,7 +64,7 @@ def test_launcher_starts_the_interpreter_isolated(tmp_path, folder, length, firs
     """
     The interpreter is named directly if the kernel reads the whole line, else through sh.
     """
-    text = launcher_text(deep(tmp_path, length), [str(folder)])
+    text = launcher_text(deep(tmp_path, length), [str(folder)], NO_MODULES)
     launcher = write(tmp_path / "pyoci", text)
 
     done = subprocess.run([launcher, "a b", "--c"], capture_output=True, text=True)
@@ -75,7 +80,7 @@ def test_blank_in_the_path_goes_through_sh(tmp_path, folder):
     A `#!` line ends the interpreter's name at a blank, sh does not.
     """
     python = link_to_python(tmp_path / "with blank" / "python")
-    launcher = write(tmp_path / "my pyoci", launcher_text(python, [str(folder)]))
+    launcher = write(tmp_path / "my pyoci", launcher_text(python, [str(folder)], NO_MODULES))
 
     done = subprocess.run([launcher, "--c"], capture_output=True, text=True)
 
@@ -89,7 +94,7 @@ def test_path_that_no_launcher_can_hold_is_refused(bad):
     A character that sh or Python would read as its own is refused by name.
     """
     with pytest.raises(SetupError, match="in the interpreter's path"):
-        launcher_text(f"/a b{bad}/python", [])
+        launcher_text(f"/a b{bad}/python", [], NO_MODULES)
 
 
 def test_path_that_is_not_utf8_is_refused():
@@ -97,7 +102,7 @@ def test_path_that_is_not_utf8_is_refused():
     Python source is UTF-8, so a launcher cannot name other bytes.
     """
     with pytest.raises(SetupError, match="not UTF-8"):
-        launcher_text("/usr/bin/python3", [os.fsdecode(b"/\xff")])
+        launcher_text("/usr/bin/python3", [os.fsdecode(b"/\xff")], NO_MODULES)
 
 
 def test_launcher_names_the_version(tmp_path):
@@ -143,7 +148,7 @@ def test_launcher_replaces_another_file_at_once(tmp_path):
     assert new.st_ino != old
     assert new.st_mode & 0o777 == 0o755
     assert target.stat().st_mtime_ns == new.st_mtime_ns
-    assert os.listdir(tmp_path) == ["pyoci"]
+    assert sorted(os.listdir(tmp_path)) == ["pyoci", "pyoci.modules"]
 
 
 def test_launcher_that_cannot_be_written_leaves_nothing(tmp_path):

@@ -66,18 +66,21 @@ def write_launcher(target: str, python: str | None = None) -> None:
     """
     folders = package_folders()
     beside = os.path.abspath(target) + ".modules"
+    text = launcher_text(python or versioned(sys.executable), folders, beside).encode()
+    if not _is_current(target, text):
+        _replace(target, text)
     try:
         modules.write(beside, modules.sources(folders, OURS))
     except OSError as e:
         raise SetupError(f"write the launcher's modules: {beside}: {e.strerror}") from e
-    text = launcher_text(python or versioned(sys.executable), folders, beside).encode()
+
+
+def _is_current(target: str, text: bytes) -> bool:
     try:
         with open(target, "rb") as old:
-            if old.read() == text and os.fstat(old.fileno()).st_mode & 0o777 == 0o755:
-                return
+            return old.read() == text and os.fstat(old.fileno()).st_mode & 0o777 == 0o755
     except OSError:
-        pass  # missing or unreadable: written below, or the reason is found there
-    _replace(target, text)
+        return False  # missing or unreadable: written next, or the reason is found there
 
 
 def launcher_text(python: str, folders: Sequence[str], beside: str) -> str:
