@@ -465,6 +465,26 @@ def test_a_listener_is_made_by_a_context_too(in_child):
     assert in_child(child) == [7, -1]
 
 
+def test_a_process_gets_one_listener(in_child):
+    """
+    A second listener is refused, and a filter without NOTIFY has none.
+    """
+
+    def child():
+        with Filter(default=ALLOW) as context:
+            context.add_rule(NOTIFY, "getppid")
+            first = context.load()
+        with Filter(default=ALLOW) as plain, Filter(default=ALLOW) as second:
+            second.add_rule(NOTIFY, "getuid")
+            try:
+                second.load()
+            except CallFailed as e:
+                return [first.fileno() > 2, plain.load(), e.errno, str(e)]
+
+    text = "seccomp_load with a second listener: device or resource busy"
+    assert in_child(child) == [True, None, errno.EBUSY, text]
+
+
 def test_a_call_without_a_name():
     """
     The name of a call that this libseccomp does not know is asked for in vain.

@@ -15,7 +15,7 @@ from __future__ import annotations
 import posix
 
 from . import library
-from .constants import OPERATORS
+from .constants import NOTIFY, OPERATORS
 from .errors import CallFailed, SeccompError
 
 TYPE_CHECKING = False
@@ -40,6 +40,11 @@ _ATTRIBUTES = {
     "system_errors": 9,
     "wait_killable": 10,
 }
+
+
+# libseccomp keeps one listener per process and would hand the same number out again, whoever has
+# it by then.  The kernel allows one per task, too (EBUSY).
+_listeners: list[int] = []
 
 
 class _Attribute:
@@ -89,6 +94,7 @@ class Filter:
             # The library says only NULL: an action that it, or the kernel, does not know.
             raise CallFailed("seccomp_init", f"default action {default:#010x}", EINVAL)
         self._context: Any = ffi.gc(context, self._library.seccomp_release)
+        self._notifies = default == NOTIFY
 
     def close(self) -> None:
         """Release the context.  A filter that was loaded stays in force."""
@@ -125,6 +131,7 @@ class Filter:
     def reset(self, *, default: int) -> None:
         """Forget all rules, architectures and attributes and begin again."""
         self._call("seccomp_reset", f"default action {default:#010x}", default)
+        self._notifies = default == NOTIFY
 
     def merge(self, other: Filter) -> None:
         """Take over the architectures of `other`, with their rules, and close it.
@@ -138,6 +145,7 @@ class Filter:
         self._call("seccomp_merge", "", other._handle())
         ffi.gc(other._context, None)  # released by the merge
         other._context = None
+        self._notifies |= other._notifies
 
     def has_arch(self, name: str) -> bool:
         """Tell whether the filter has rules for an architecture, `aarch64` or SCMP_ARCH_AARCH64."""
@@ -169,6 +177,7 @@ class Filter:
         conditions = [(a.index, OPERATORS[a.op], a.value, a.value_two) for a in args]
         array = ffi.new("struct scmp_arg_cmp[]", conditions)
         self._call(call, f"for {syscall}", action, number, len(conditions), array)
+        self._notifies |= action == NOTIFY
 
     def set_priority(self, syscall: str | int, priority: int) -> None:
         """Move a call to the front of the program: the higher, 0 to 255, the sooner tested."""
@@ -214,16 +223,22 @@ class Filter:
     def load(self) -> Listener | None:
         """Put the calling thread under the filter, for ever.
 
-        Returns the listener if a rule notifies.  Raises CallFailed; EACCES, as no_new_privs was
-        switched off and the caller lacks CAP_SYS_ADMIN.
+        Returns the listener if a rule notifies; a process gets one, once.  Raises CallFailed;
+        EACCES: no_new_privs was switched off and the caller lacks CAP_SYS_ADMIN.
         """
         from ._abi import ffi
         from .notify import Listener
 
+        if self._notifies and _listeners:
+            from errno import EBUSY
+
+            raise CallFailed("seccomp_load", "with a second listener", EBUSY)
         ffi.errno = 0
         self._call("seccomp_load", "")
-        fd = self._library.seccomp_notify_fd(self._handle())
-        return Listener(fd) if fd >= 0 else None
+        if not self._notifies:
+            return None
+        _listeners.append(self._call("seccomp_notify_fd", ""))
+        return Listener(_listeners[0])
 
 
 class Transaction:

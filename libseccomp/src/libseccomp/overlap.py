@@ -3,8 +3,8 @@
 libseccomp keeps the conditions on a call as one tree and merges rules that share a comparison.
 That is right for equalities.  With inequalities it prunes rules that were no part of another
 one: of "argument 0 is not 0" and "argument 0 is not 1, argument 1 is not 0", both ALLOW, versions
-2.5.4 and 2.6.0 make a filter that refuses (2, 0).  With a default of ALLOW the same would be a hole.  And
-some such trees 2.5.4 never finishes building.
+2.5.4 and 2.6.0 make a filter that refuses (2, 0).  With a default of ALLOW the same would be a
+hole.  And some such trees 2.5.4 never finishes building.
 
 So libseccomp does not see these calls.  They are decided before its filter, by a block for each
 of them: the rules one after the other, each a straight run of comparisons.  If rules with
