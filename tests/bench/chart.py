@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
@@ -35,7 +36,7 @@ PANELS = (
         },
     ),
 )
-WIDTH, LEFT, RIGHT = 760, 200, 90
+WIDTH, LEFT, RIGHT = 760, 220, 90
 BAR, GAP = 13, 12
 
 STYLE = """\
@@ -65,9 +66,9 @@ def draw(results: dict[str, Any]) -> str:
         if panel:
             drawn, top = _panel(title, factor, panel, names, top)
             parts += drawn
-    rounds = f"Medians of {results['rounds']} rounds; shorter is better."
-    machine = machine_words(results["machine"])
-    for line in (rounds, machine, *[f"Doubtful: {why}" for why in results["doubts"]]):
+    notes = [f"Medians of {results['rounds']} rounds; shorter is better."]
+    notes += [machine_words(results["machine"]), *[f"Doubtful: {why}" for why in results["doubts"]]]
+    for line in [line for note in notes for line in textwrap.wrap(note, 110)]:
         parts.append(_text(0, top, line, kind="small"))
         top += 16
     heading = f"{names[0]} beside {', '.join(names[1:])}" if names[1:] else names[0]
