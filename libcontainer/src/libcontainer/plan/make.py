@@ -67,7 +67,9 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
     if refused:
         _log.warning(f"ignoring unknown or unavailable capabilities: {list(refused)}")
     build, late = mount_steps(spec, linux, host, namespaces, options.bundle, options.rootfs)
-    early_limits, late_limits = split_limits(linux.resources, devices=not host.user_namespace)
+    # Only true root may make device rules; without it no device can be made either.
+    true_root = host.euid == 0 and not host.user_namespace
+    early_limits, late_limits = split_limits(linux.resources, devices=true_root)
     root = mapping is None or mapping.host_uid(0) is not None
     new_user = mapping is not None
     return Plan(
@@ -86,7 +88,7 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         umask=DEFAULT_UMASK if process.user.umask is None else process.user.umask,
         rlimits=tuple([Rlimit(RLIMITS[r.type], r.soft, r.hard) for r in process.rlimits]),
         oom_score_adj=process.oom_score_adj,
-        oom_score_optional=host.user_namespace or host.euid != 0,
+        oom_score_optional=not true_root,
         early=early_limits,
         late=late_limits,
         hooks=spec.hooks,

@@ -113,6 +113,7 @@ def _hierarchy(name: str, path: str, place: str, options: MountOptions, namespac
             change=True,
             set=options.set,
             propagation=options.propagation,
+            optional=True,  # a user without rights has no cgroup of his own there
         )
     if not name:
         return Cgroup2Mount(

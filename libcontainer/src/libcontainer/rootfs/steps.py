@@ -170,6 +170,7 @@ class BindMount(Step):
     recursive_clear: u64 = 0
     propagation: tuple[str, ...] = ()
     keep: bool = False
+    optional: bool = False  # a missing source is nothing to bind
 
     def describe(self) -> str:
         """Name both ends, and `ro` where it matters to people."""
@@ -183,11 +184,17 @@ class BindMount(Step):
         flags (processes.md 2.26).
         """
         flags = c.OPEN_TREE_CLONE | (c.AT_RECURSIVE if self.recursive else 0)
-        rootfs.sources[self.key()] = kernel.open_tree(c.AT_FDCWD, self.source, flags)
+        try:
+            rootfs.sources[self.key()] = kernel.open_tree(c.AT_FDCWD, self.source, flags)
+        except FileNotFoundError:
+            if not self.optional:
+                raise
 
     def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
         """Set the attributes on the detached clone, then attach it."""
-        tree = rootfs.sources.pop(self.key())
+        tree = rootfs.sources.pop(self.key(), -1)
+        if tree < 0:
+            return
         try:
             directory = stat.S_ISDIR(posix.fstat(tree).st_mode)
             self._attributes(tree, kernel)

@@ -17,8 +17,13 @@ def without_defaults(record: Record) -> dict[str, Any]:
     return {
         key: _plain(value)
         for name, key, _, default in record._fields
-        if (value := getattr(record, name)) is not None and (default is ... or value != default)
+        if (value := getattr(record, name)) is not None and _says_something(value, default)
     }
+
+
+def _says_something(value: Any, default: Any) -> bool:
+    # A whole object is worth showing even if it is the default one: people look for `user`.
+    return default is ... or value != default or hasattr(value, "_fields")
 
 
 def _plain(value: Any) -> Any:
