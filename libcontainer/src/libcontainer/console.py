@@ -50,9 +50,36 @@ class ConsoleSocket:
         rights = struct.pack("i", master)
         self._socket.sendmsg([name.encode()], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
 
+    def receive(self) -> int:
+        """Return what a pair has sent.  A socket of the engine's gives nothing back."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """Hang up."""
         self._socket.close()
+
+
+class ConsolePair(ConsoleSocket):
+    """The same between init and us, when we are the one who shows the terminal."""
+
+    def __init__(self) -> None:
+        import _socket
+
+        kind = _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC
+        self._ours, self._socket = _socket.socketpair(_socket.AF_UNIX, kind)
+
+    def receive(self) -> int:
+        """Return the pty's master, once init has sent it.  Raises OSError if it has not."""
+        import _socket
+
+        self.close()  # so that an init that has ended is the end
+        room = _socket.CMSG_SPACE(4)
+        _, control, _, _ = self._ours.recvmsg(4096, room, _socket.MSG_CMSG_CLOEXEC)
+        self._ours.close()
+        for level, kind, data in control:
+            if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
+                return int(struct.unpack("i", data[:4])[0])
+        raise OSError(errno.EIO, "the container has sent no terminal")
 
 
 def make_console(

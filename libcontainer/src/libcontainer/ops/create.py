@@ -19,6 +19,8 @@ from ..spec.validate import validate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from libcgroups.protocol import CgroupManager
 
     from ..plan.plan import Plan
@@ -43,7 +45,9 @@ class CreateOptions:
         cgroups_disabled: bool = False,
         rootless: bool | None = None,
         as_sibling: bool = False,
+        on_terminal: Callable[[int], None] | None = None,
     ) -> None:
+        """`on_terminal` gets the master of the container's terminal, where no socket does."""
         self.root = root
         self.bundle = bundle
         self.config = config
@@ -56,6 +60,7 @@ class CreateOptions:
         self.cgroups_disabled = cgroups_disabled
         self.rootless = rootless
         self.as_sibling = as_sibling
+        self.on_terminal = on_terminal
 
 
 def create(id: str, options: CreateOptions) -> int:
@@ -95,6 +100,8 @@ def create(id: str, options: CreateOptions) -> int:
 
         main = Main(plan, kernel, cgroup, own, save=save)
         pid = main.create(as_sibling=options.as_sibling)
+        if options.on_terminal is not None and own.console is not None:
+            options.on_terminal(own.console.receive())
         _commit(directory, saved, main, own, options)
     except BaseException:
         _undo(directory, cgroup)
@@ -165,7 +172,7 @@ def _rootfs(spec: Spec, bundle: str) -> str:
 
 def _console(spec: Spec, options: CreateOptions) -> str | None:
     terminal = spec.process is not None and spec.process.terminal
-    if terminal and options.console_socket is None:
+    if terminal and options.console_socket is None and options.on_terminal is None:
         text = "cannot allocate tty if runc will detach without setting console socket"
         raise SpecError((text,))
     if not terminal and options.console_socket is not None:
@@ -234,10 +241,10 @@ def _belongings(
 
         compiled = load(plan.seccomp, f"{options.root}/.seccomp")
         own.filter, own.filter_flags = compiled.program, compiled.flags
-    if console is not None:
-        from ..console import ConsoleSocket
+    if plan.terminal is not None:
+        from ..console import ConsolePair, ConsoleSocket
 
-        own.console = ConsoleSocket(console)
+        own.console = ConsoleSocket(console) if console is not None else ConsolePair()
     if plan.meet:
         document = {
             "ociVersion": state.OCI_VERSION,

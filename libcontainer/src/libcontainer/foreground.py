@@ -1,0 +1,74 @@
+"""Being in the foreground for a process: its signals, its terminal, its end.
+
+For `run` and `exec` without `--detach`.  The process is our child; orphans of the container come
+to us as well where we are the subreaper.
+"""
+
+from __future__ import annotations
+
+import _signal
+import posix
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from .terminal import Proxy
+
+# Not passed on: the child's own end, and what concerns our own terminal and stopping.
+_KEPT = ("SIGCHLD", "SIGURG", "SIGWINCH", "SIGKILL", "SIGSTOP", "SIGPIPE")
+
+
+class Foreground:
+    """We, standing for the process `pid`.  A context manager."""
+
+    def __init__(self, pid: int, master: int | None = None) -> None:
+        """`master` is the process's terminal, if it has one that nobody else shows."""
+        self.pid = pid
+        self.pidfd = posix.pidfd_open(pid)
+        self._proxy: Proxy | None = None
+        if master is not None:
+            from .terminal import Proxy
+
+            self._proxy = Proxy(master)
+
+    def __enter__(self) -> Foreground:
+        self._forward_signals()
+        if self._proxy is not None:
+            self._proxy.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._proxy is not None:
+            self._proxy.__exit__(*exc)
+        for number in self._forwarded:
+            _signal.signal(number, _signal.SIG_DFL)
+        posix.close(self.pidfd)
+
+    def wait(self) -> int:
+        """Return the exit status, 128 + n for signal n."""
+        if self._proxy is not None:
+            # The pidfd tells the end without reaping it: what was written last is still to come.
+            self._proxy.copy_until(self.pidfd)
+            self._proxy.drain()
+        while True:
+            found, status = posix.waitpid(-1, 0)
+            if found == self.pid:
+                code = posix.waitstatus_to_exitcode(status)
+                return code if code >= 0 else 128 - code
+
+    def _forward_signals(self) -> None:
+        kept = {getattr(_signal, name) for name in _KEPT}
+        self._forwarded = []
+        for number in sorted(_signal.valid_signals() - kept):
+            try:
+                _signal.signal(number, self._forward)
+                self._forwarded.append(number)
+            except (OSError, ValueError):
+                pass  # the C library's own
+
+    def _forward(self, number: int, frame: FrameType | None) -> None:
+        try:
+            _signal.pidfd_send_signal(self.pidfd, number)
+        except ProcessLookupError:
+            pass  # it has ended
