@@ -66,7 +66,7 @@ def draw(results: dict[str, Any]) -> str:
         if panel:
             drawn, top = _panel(title, factor, panel, names, top)
             parts += drawn
-    notes = [f"Medians of {results['rounds']} rounds; shorter is better."]
+    notes = [f"Medians of up to {results['rounds']} rounds; shorter is better."]
     notes += [machine_words(results["machine"]), *[f"Doubtful: {why}" for why in results["doubts"]]]
     for line in [line for note in notes for line in textwrap.wrap(note, 110)]:
         parts.append(_text(0, top, line, kind="small"))

@@ -39,7 +39,10 @@ class Measurement:
 
 
 def life(lab: Lab, runtime: Runtime, _: object = None) -> dict[str, float]:
-    """A container from create to the end of delete, in three processes."""
+    """A container from create to the end of delete, in three processes.
+
+    The whole has the payload's own time in it: delete must wait for its end.
+    """
     began = time.perf_counter()
     with lab.create(runtime, lab.bundles.true()) as container:
         started = container.start()

@@ -65,7 +65,8 @@ def _expectation(expected: dict[str, Any], unit: str) -> str:
 
 def _notes(results: dict[str, Any], *, sentence: bool = False) -> Iterator[str]:
     stop = "." if sentence else ""
-    taken = f"medians of {results['rounds']} rounds, order shuffled, {results['rest_ms']:g} ms rest"
+    rounds = f"medians of up to {results['rounds']} rounds, order shuffled"
+    taken = f"{rounds}, {results['rest_ms']:g} ms rest"
     yield f"{taken[0].upper() if sentence else taken[0]}{taken[1:]}{stop}"
     versions = [runtime["version"].split(",")[0] for runtime in results["runtimes"]]
     if sentence:

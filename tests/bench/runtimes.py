@@ -51,12 +51,12 @@ class Runtime:
 def find(ours: str, only: list[str], more: list[str]) -> list[Runtime]:
     """Return our runtime and then its peers in PATH.
 
-    `only` are the names to keep, all if empty; `more` are NAME=PATH of other builds.
+    `only` are the peers to keep, all if empty; `more` are NAME=PATH of other builds.
     """
     found = [Runtime("pyoci", str(Path(ours).absolute()), own=True)]
-    found += [Runtime(name, path) for name in PEERS if (path := shutil.which(name))]
+    peers = [name for name in PEERS if not only or name in only]
+    found += [Runtime(name, path) for name in peers if (path := shutil.which(name))]
     found += [Runtime(name, path) for name, _, path in (text.partition("=") for text in more)]
-    found = [runtime for runtime in found if runtime.own or not only or runtime.name in only]
     return [Runtime(r.name, r.path, r.own, _version(r.path)) for r in found]
 
 
