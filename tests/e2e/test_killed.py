@@ -1,0 +1,179 @@
+"""A runtime that is killed, and runtimes that run at once.
+
+SIGKILL may come between any two system calls of `create`.  Afterwards `delete --force` must find
+and remove whatever was made, and the id must be free again.
+"""
+
+import json
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
+
+SILENT = (0, "", "")
+DELAYS = 40  # kills at random moments
+LONGEST = 0.05  # seconds; create takes less
+# What main makes, says and commits, one call after the other.
+CALLS = ("mkdir", "mknodat", "clone3", "write", "renameat", "pipe2", "flock", "wait4")
+
+
+@pytest.fixture
+def bundle(workshop):
+    config = workshop.config("sh", "-c", "exit 3")
+    config["linux"]["resources"].update(
+        memory={"limit": 32 << 20}, pids={"limit": 100}, cpu={"quota": 50000, "period": 100000}
+    )
+    return workshop.bundle(config)
+
+
+def told(result):
+    return result.status, result.stdout, result.stderr
+
+
+def check_removable(workshop, bundle, id):
+    """Delete by force, see that all has gone, and run a container of the same id."""
+    assert told(workshop.pyoci("delete", "--force", id)) == SILENT
+    assert workshop.remains() == {}
+    assert told(workshop.pyoci("run", "-b", bundle.path, id)) == (3, "", "")
+
+
+def test_create_may_be_killed_at_any_moment(workshop, bundle):
+    """After a kill at a random moment, `delete --force` leaves nothing."""
+    moments = random.Random(7)
+    for _ in range(DELAYS):
+        id = workshop.id()
+        runtime = workshop.spawn("create", "-b", bundle.path, id)
+        time.sleep(moments.uniform(0, LONGEST))
+        runtime.kill()
+        runtime.wait()
+        check_removable(workshop, bundle, id)
+
+
+@pytest.fixture
+def strace():
+    found = shutil.which("strace")
+    if found is None:
+        pytest.skip("needs strace")
+    return found
+
+
+def count_calls(workshop, strace, bundle, calls, *options):
+    """Return how often a create makes each of these calls."""
+    log = workshop.folder / "strace"
+    id = workshop.id()
+    argv = workshop.argv("create", "-b", bundle.path, id)
+    trace = f"trace={','.join(calls)}"
+    result, _ = workshop.command([strace, *options, "-qq", "-o", log, "-e", trace, *argv])
+    if "ptrace" in result.stderr.lower():
+        pytest.skip("needs ptrace")
+    assert workshop.pyoci("delete", "-f", id).status == 0
+    names = re.findall(r"^(?:\d+ +)?(\w+)\(", log.read_text(), re.MULTILINE)
+    return {call: names.count(call) for call in calls}
+
+
+@pytest.mark.slow
+def test_create_may_be_killed_at_any_call(workshop, bundle, strace):
+    """Killed before each call that makes, says or commits something."""
+    counts = count_calls(workshop, strace, bundle, CALLS)
+    assert counts["clone3"] == 1 and counts["mkdir"] > 1 and counts["renameat"] > 1
+    failed = {}
+    for call, count in counts.items():
+        for n in range(1, count + 1):
+            id = workshop.id()
+            argv = workshop.argv("create", "-b", bundle.path, id)
+            inject = f"inject={call}:signal=KILL:when={n}"
+            workshop.command([strace, "-qq", "-o", "/dev/null", "-e", inject, *argv])
+            try:
+                check_removable(workshop, bundle, id)
+            except AssertionError as e:
+                failed[call, n] = str(e)
+                workshop.clear()
+    assert failed == {}
+
+
+@pytest.mark.parametrize(
+    "call", ["unshare", "setsid", "open_tree", "move_mount", "fsopen", "pivot_root"]
+)
+def test_init_may_be_killed(workshop, bundle, strace, call):
+    """create notices, says so in one line, and leaves nothing."""
+    id = workshop.id()
+    argv = workshop.argv("create", "-b", bundle.path, id)
+    options = ("-f", "-qq", "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when=1")
+    if call == "unshare":
+        bundle.config["linux"]["namespaces"].append({"type": "cgroup"})
+        bundle.write()
+    result, _ = workshop.command([strace, *options, *argv])
+    text = "create failed: container init ended unexpectedly\n"
+    assert told(result) == (1, "", text)
+    assert workshop.remains() == {}
+
+
+def test_a_claimed_directory_alone_is_removed(workshop):
+    """What a create leaves that was killed right after it claimed its id."""
+    (workshop.root / "claimed").mkdir(parents=True)
+    assert told(workshop.pyoci("state", "claimed")) == (1, "", "container does not exist\n")
+    assert told(workshop.pyoci("list", "-f", "json")) == (0, "[]\n", "")
+    assert told(workshop.pyoci("delete", "--force", "claimed")) == SILENT
+    assert workshop.states() == []
+
+
+def test_one_create_of_an_id_wins(workshop):
+    """The others are told that it exists."""
+    for _ in range(5):
+        bundle, id = workshop.bundle(("sleep", "1000")), workshop.id()
+        files = [workshop.folder / f"{id}-{n}" for n in range(3)]
+        runtimes = []
+        for path in files:
+            with open(path, "wb") as out:
+                runtimes.append(workshop.spawn("create", "-b", bundle.path, id, stderr=out))
+        assert sorted([r.wait(timeout=20) for r in runtimes]) == [0, 1, 1]
+        said = [path.read_text() for path in files]
+        text = "create failed: container with given ID already exists\n"
+        assert sorted(said) == ["", text, text]
+        assert json.loads(workshop.pyoci("state", id).stdout)["status"] == "created"
+        assert told(workshop.pyoci("delete", id)) == SILENT
+
+
+def test_twenty_creates_at_once(workshop):
+    """Different ids do not disturb each other."""
+    bundle = workshop.bundle("exit 3")
+    ids = [workshop.id() for _ in range(20)]
+    runtimes = [workshop.spawn("create", "-b", bundle.path, id) for id in ids]
+    assert [r.wait(timeout=30) for r in runtimes] == [0] * 20
+    listed = json.loads(workshop.pyoci("list", "-f", "json").stdout)
+    assert {(c["id"], c["status"]) for c in listed} == {(id, "created") for id in ids}
+    runtimes = [workshop.spawn("start", id) for id in ids]
+    assert [r.wait(timeout=30) for r in runtimes] == [0] * 20
+    for found in listed:
+        assert workshop.reap(found["pid"]) == 3
+    runtimes = [workshop.spawn("delete", id) for id in ids]
+    assert [r.wait(timeout=30) for r in runtimes] == [0] * 20
+
+
+def test_delete_during_create(workshop):
+    """delete --force while another creates: in the end one of the two has had its way."""
+    for delay in (0.005, 0.015, 0.02, 0.025, 0.03):
+        bundle, id = workshop.bundle(("sleep", "1000")), workshop.id()
+        creator = workshop.spawn("create", "-b", bundle.path, id, stderr=subprocess.DEVNULL)
+        time.sleep(delay)
+        assert workshop.pyoci("delete", "--force", id).status == 0
+        creator.wait(timeout=20)
+        assert told(workshop.pyoci("delete", "--force", id)) == SILENT
+        assert workshop.remains() == {}
+
+
+def test_a_killed_foreground_run_leaves_a_container(workshop):
+    """It is still there, and can be deleted by force."""
+    bundle, id = workshop.bundle(("sleep", "1000")), workshop.id()
+    runtime = workshop.spawn("run", "-b", bundle.path, id)
+    workshop.until(lambda: '"running"' in workshop.pyoci("state", id).stdout, "running")
+    runtime.send_signal(signal.SIGKILL)
+    runtime.wait()
+    assert json.loads(workshop.pyoci("state", id).stdout)["status"] == "running"
+    assert told(workshop.pyoci("delete", "--force", id)) == SILENT

@@ -1,0 +1,57 @@
+"""How little a container needs."""
+
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
+
+SMALLEST = 512 << 10  # bytes of memory.limit that are promised to work
+
+
+def test_the_smallest_memory_limit(workshop):
+    """A static program runs under a limit of 512 kB, though Python built its container."""
+    config = workshop.config("true")
+    config["linux"]["resources"]["memory"] = {"limit": SMALLEST, "swap": SMALLEST}
+    for _ in range(3):
+        assert workshop.inside(config) == ""
+
+
+def test_an_impossible_memory_limit(workshop):
+    """Below it create says what was wrong, or lets the container start; it never hangs."""
+    config = workshop.config("true")
+    config["linux"]["resources"]["memory"] = {"limit": 32 << 10}
+    container = workshop.try_create(config)
+    if container.created.status:
+        assert "memory" in container.created.stderr
+    else:
+        container.delete("--force")
+
+
+def test_a_waiting_container_costs_little(workshop, delete_after):
+    """All that is resident of a created container are some pages."""
+    container = workshop.create(("sleep", "1000"))
+    delete_after(container)
+    text = Path(f"/proc/{container.pid}/smaps_rollup").read_text()
+    sizes = dict([line.split(":", 1) for line in text.splitlines()[1:]])
+    assert int(sizes["Pss"].split()[0]) <= 50  # kB
+
+
+def test_create_leaves_no_helper(workshop, delete_after):
+    """The waiting process is the only one there is."""
+    container = workshop.create(("sleep", "1000"))
+    delete_after(container)
+    groups = {Path(path) for path in workshop.cgroups()}
+    pids = {int(pid) for path in groups for pid in (path / "cgroup.procs").read_text().split()}
+    assert pids == {container.pid}
+    children = Path(f"/proc/{container.pid}/task/{container.pid}/children").read_text()
+    assert children == ""
+
+
+def test_cpu_bandwidth_does_not_slow_create_down(workshop):
+    """A container of one percent of a CPU is built at full speed."""
+    config = workshop.config("true")
+    config["linux"]["resources"]["cpu"] = {"quota": 1000, "period": 100000}
+    bundle = workshop.bundle(config)
+    container = workshop.create(bundle, timeout=3)
+    assert container.delete().status == 0
