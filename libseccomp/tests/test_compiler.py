@@ -191,17 +191,30 @@ def test_calls_whose_arguments_cannot_be_seen_get_the_strictest_action(
         assert results == [f"SCMP_ACT_{a}" for a in (*actions, default)]
 
 
-def test_a_contradiction_is_refused_with_its_path(make_profile):
+@pytest.mark.parametrize("op", ["EQ", "NE"])
+def test_a_contradiction_is_refused_with_its_path(make_profile, op):
     """
     The same conditions with two actions: the second rule is named.
     """
-    same = {"args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]}
+    same = {"args": [{"index": 0, "value": 1, "op": f"SCMP_CMP_{op}"}]}
 
     with pytest.raises(ProfileError) as e:
         compile_profile(make_profile("KILL", ("read", "ALLOW", same), ("read", "LOG", same)))
 
     text = "read has the same conditions with another action already"
     assert e.value.faults == ((".syscalls[1]", text),)
+
+
+def test_a_rule_without_conditions_outweighs_those_with(make_profile):
+    """
+    The first rule without conditions decides, wherever it stands; contradictions do not matter.
+    """
+    same = {"args": [{"index": 0, "value": 1, "op": "SCMP_CMP_NE"}]}
+    rules = [("read", "ALLOW"), ("read", "LOG", same), ("read", "KILL", same), ("read", "TRAP")]
+
+    judge = Judge(make_profile("ERRNO", *rules))
+
+    assert {judge.decide("read", (v,)).action for v in (0, 1)} == {"SCMP_ACT_ALLOW"}
 
 
 def test_an_architecture_of_the_other_byte_order_is_refused(make_profile):

@@ -1,7 +1,7 @@
 """Binding to libseccomp, and the compiler from an OCI profile to a filter.
 
     profile.py  faults.py  constants.py     a profile as records, and what can be wrong with one
-    compiler.py program.py                  from a profile to a program
+    compiler.py rules.py   program.py       from a profile to a program
     prefix.py   unknown.py overlap.py       what we put before libseccomp's: ENOSYS, overlaps
     cache.py    soname.py                   compiled profiles on disk
     library.py  context.py kernel.py        libseccomp and seccomp(2) themselves

@@ -10,12 +10,13 @@ import json
 import sys
 
 from . import __version__, library
-from .compiler import largest_numbers, make_context, ways_by_name
+from .compiler import largest_numbers, make_context
 from .decision import Judge
 from .difference import differences
 from .errors import ProfileError, SeccompError
 from .faults import read_profile
 from .overlap import overlaps
+from .rules import by_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _before(profile: LinuxSeccomp, machine: str | None) -> Iterator[str]:
         arch = library.arch_name(token)
         name = library.syscall_name(number, arch)
         yield f"# {arch}: calls above {name} ({number & 0x3FFFFFFF}) fail with ENOSYS before this"
-    for name, ways in ways_by_name(profile).items():
+    for name, ways in by_name(profile).items():
         if overlaps(ways):
             yield f"# {name}: decided before this, its rules overlap"
 

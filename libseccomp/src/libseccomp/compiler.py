@@ -4,18 +4,16 @@
        │    ── lacks ──> what this host cannot do, with paths
        └── rules ──> libseccomp ──> program ── ours before it ──> CompiledFilter
 
-What a profile leaves open is decided as runc does: no errno is EPERM, unknown names are left
-out, a rule that repeats the default is none, several conditions on one argument are alternatives
-(old Docker profiles rely on it), and more than 32 rules are worth a binary tree.
+What a profile leaves open is decided as runc does: see `rules` for the rules; unknown names are
+left out; more than 32 names are worth a binary tree.
 """
 
 from __future__ import annotations
 
-from errno import EEXIST, EPERM
+from errno import EEXIST
 
 from . import _log, kernel, library, overlap, prefix, unknown
 from .constants import (
-    ACTIONS,
     FLAG_NEW_LISTENER,
     FLAG_SPEC_ALLOW,
     FLAGS,
@@ -24,18 +22,18 @@ from .context import Filter
 from .errors import CallFailed, NotKnown, ProfileError
 from .faults import check
 from .program import CompiledFilter
+from .rules import by_name, default_number, names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .faults import Fault
-    from .overlap import Way
-    from .profile import LinuxSeccomp, LinuxSeccompArg, LinuxSyscall
+    from .profile import LinuxSeccomp, LinuxSeccompArg
+    from .rules import Way
 
 MAX_INSTRUCTIONS = 4096  # BPF_MAXINSNS of linux/bpf_common.h
 TREE_FROM = 33  # rules; below, a list is as fast
-_CARRY_VALUE = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
 CONTRADICTION = "{} has the same conditions with another action already"
 _TSYNC = FLAGS["SECCOMP_FILTER_FLAG_TSYNC"]
 
@@ -64,7 +62,7 @@ def compile_profile(
     Raises ProfileError with every fault, LibraryMissing.
     """
     _refuse(check(profile) or _empty(profile) or list(lacks(profile)))
-    _refuse(list(_contradictions(profile)), EEXIST)
+    _refuse(list(_contradictions(by_name(profile))), EEXIST)
     if refuse_unknown:
         _refuse(list(_unknown_names(profile)))
     with make_context(profile, arch=arch) as context:
@@ -82,16 +80,13 @@ def _refuse(faults: list[Fault], errno: int | None = None) -> None:
         raise ProfileError(tuple(faults), errno)
 
 
-def _contradictions(profile: LinuxSeccomp) -> Iterator[Fault]:
+def _contradictions(ways: dict[str, list[Way]]) -> Iterator[Fault]:
     """Say which rules repeat the conditions of another one, but not its action."""
-    default = action_number(profile.default_action, profile.default_errno_ret)
-    seen: dict[tuple[str, tuple[LinuxSeccompArg, ...]], int] = {}
-    for i, rule in enumerate(profile.syscalls):
-        action = action_number(rule.action, rule.errno_ret)
-        for conditions in alternatives(rule.args) if rule.args and action != default else ():
-            for name in rule.names:
-                if seen.setdefault((name, conditions), action) != action:
-                    yield f".syscalls[{i}]", CONTRADICTION.format(name)
+    for name, rules in ways.items():
+        seen: dict[tuple[LinuxSeccompArg, ...], int] = {}
+        for action, conditions, path in rules:
+            if seen.setdefault(conditions, action) != action:
+                yield path, CONTRADICTION.format(name)
 
 
 def _empty(profile: LinuxSeccomp) -> list[Fault]:
@@ -153,15 +148,14 @@ def make_context(profile: LinuxSeccomp, *, arch: str | None = None) -> Filter:
 
     It lacks what `prefix` puts before the program, which libseccomp cannot express.
     """
-    default = action_number(profile.default_action, profile.default_errno_ret)
-    context = Filter(default=default)
+    context = Filter(default=default_number(profile))
     try:
         # no_new_privs is the document's own business, and who loads has one thread.
         context.no_new_privs = 0
         _add_architectures(context, profile, arch)
         if sum([len(rule.names) for rule in profile.syscalls]) >= TREE_FROM:
             context.optimize = 2
-        _add_rules(context, profile, default)
+        _add_rules(context, profile)
     except BaseException:
         context.close()
         raise
@@ -191,56 +185,26 @@ def _add_architectures(context: Filter, profile: LinuxSeccomp, arch: str | None)
             raise ProfileError(((path, text),), e.errno) from e
 
 
-def action_number(action: str, value: int | None) -> int:
-    """Return the action as the kernel has it.  Without a value ERRNO and TRACE mean EPERM."""
-    if action not in _CARRY_VALUE:
-        return ACTIONS[action]
-    return ACTIONS[action] | (EPERM if value is None else value)
-
-
-def _add_rules(context: Filter, profile: LinuxSeccomp, default: int) -> None:
-    ours = _overlapping(profile)
-    skipped = []
-    for i, rule in enumerate(profile.syscalls):
-        action = action_number(rule.action, rule.errno_ret)
-        if action == default:
+def _add_rules(context: Filter, profile: LinuxSeccomp) -> None:
+    default, skipped = default_number(profile), []
+    for name, ways in by_name(profile).items():
+        try:
+            number = library.syscall_number(name)
+        except NotKnown:
+            skipped.append(name)
             continue
-        for name in rule.names:
-            try:
-                number = library.syscall_number(name)
-            except NotKnown:
-                skipped.append(name)
-                continue
-            if name not in ours:
-                _add_rule(context, rule, f".syscalls[{i}]", name, action, number)
-    for name, ways in ours.items():
-        _add_blind_rule(context, name, overlap.strictest([*ways, (default, ())]), default)
+        if not overlap.overlaps(ways):
+            _add_rule(context, name, number, ways)
+        elif (blind := min(overlap.strictest(ways), default, key=overlap.strictness)) != default:
+            # The block before the filter decides wherever arguments can be seen.  Where they
+            # cannot, as in the memory that socketcall points to, nothing better is known.
+            context.add_rule(blind, number)
     if skipped:
         _log.debug(f"seccomp: unknown system calls left out: {', '.join(skipped)}")
 
 
-def _overlapping(profile: LinuxSeccomp) -> dict[str, list[Way]]:
-    """Return the calls that `overlap` decides; on 32-bit architectures fewer may need it."""
-    ways = ways_by_name(profile)
-    return {name: rules for name, rules in ways.items() if overlap.overlaps(rules)}
-
-
-def _add_blind_rule(context: Filter, name: str, action: int, default: int) -> None:
-    """Decide the ways to a call on which its arguments cannot be seen: socketcall on i386.
-
-    All others have a block before the filter.
-    """
-    try:
-        if action != default:
-            context.add_rule(action, name)
-    except NotKnown:
-        return
-
-
-def _add_rule(
-    context: Filter, rule: LinuxSyscall, path: str, name: str, action: int, number: int
-) -> None:
-    for conditions in alternatives(rule.args):
+def _add_rule(context: Filter, name: str, number: int, ways: list[Way]) -> None:
+    for action, conditions, path in ways:
         try:
             context.add_rule(action, number, *conditions)
         except CallFailed as e:
@@ -250,46 +214,16 @@ def _add_rule(
             raise ProfileError(((path, text),), e.errno) from e
 
 
-def alternatives(args: tuple[LinuxSeccompArg, ...]) -> list[tuple[LinuxSeccompArg, ...]]:
-    """Return the conditions as libseccomp takes them: any of the tuples has to hold as a whole.
-
-    It compares an argument once in a rule.  If one index occurs twice, every condition of the
-    entry becomes a rule of its own.
-    """
-    if len({arg.index for arg in args}) == len(args):
-        return [args]
-    return [(arg,) for arg in args]
-
-
 def largest_numbers(profile: LinuxSeccomp, arch: str | None = None) -> dict[int, int]:
     """Return, by architecture token, above which number calls fail with ENOSYS.
 
     Nothing if the default action already decides about them.
     """
-    default = action_number(profile.default_action, profile.default_errno_ret)
-    if not unknown.is_wanted(default):
+    if not unknown.is_wanted(default_number(profile)):
         return {}
-    return prefix.largest_numbers(_names(profile), architectures(profile, arch))
+    return prefix.largest_numbers(names(profile), architectures(profile, arch))
 
 
 def _prefix(profile: LinuxSeccomp, arch: str | None) -> bytes:
-    default = action_number(profile.default_action, profile.default_errno_ret)
-    ways = ways_by_name(profile)
-    return prefix.make_prefix(_names(profile), ways, architectures(profile, arch), default)
-
-
-def _names(profile: LinuxSeccomp) -> list[str]:
-    return list(dict.fromkeys([name for rule in profile.syscalls for name in rule.names]))
-
-
-def ways_by_name(profile: LinuxSeccomp) -> dict[str, list[Way]]:
-    """Return actions and conditions by call, without the rules that repeat the default."""
-    default = action_number(profile.default_action, profile.default_errno_ret)
-    found: dict[str, list[Way]] = {}
-    for rule in profile.syscalls:
-        action = action_number(rule.action, rule.errno_ret)
-        if action != default:
-            ways = [(action, conditions) for conditions in alternatives(rule.args)]
-            for name in rule.names:
-                found.setdefault(name, []).extend(ways)
-    return found
+    where = architectures(profile, arch)
+    return prefix.make_prefix(names(profile), by_name(profile), where, default_number(profile))

@@ -9,9 +9,10 @@ from __future__ import annotations
 from . import library
 from ._record import Record
 from .bpf import Program
-from .compiler import alternatives, architectures, compile_profile, largest_numbers
+from .compiler import architectures, compile_profile, largest_numbers
 from .constants import ACTION_MASK, ACTIONS, AUDIT_ARCH_64BIT, AUDIT_ARCH_LE, VALUE_MASK, audit_arch
 from .errors import NotKnown
+from .rules import alternatives
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Calls with several rules whose conditions overlap, which libseccomp cannot be trusted with.
 
 libseccomp keeps the conditions on a call as one tree and merges rules that share a comparison.
-That is right for equalities.  With inequalities it prunes rules that were no part of another
+That is right for equalities.  With other comparisons it prunes rules that were no part of another
 one: of "argument 0 is not 0" and "argument 0 is not 1, argument 1 is not 0", both ALLOW, versions
 2.5.4 and 2.6.0 make a filter that refuses (2, 0).  With a default of ALLOW the same would be a
 hole.  And some such trees 2.5.4 never finishes building.
@@ -29,34 +29,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .assembly import Instruction
     from .profile import LinuxSeccompArg
-
-    Way = tuple[int, tuple[LinuxSeccompArg, ...]]  # an action, and conditions that all must hold
+    from .rules import Way
 
 _LOW = 0xFFFFFFFF
-_MERGED_WELL = ("SCMP_CMP_EQ", "SCMP_CMP_MASKED_EQ")
 # Placeholders for the two ends of a condition; real skips are below 255.
 _HOLDS, _FAILS = -1, -2
 
 
 def overlaps(ways: list[Way]) -> bool:
-    """Tell whether the rules for one call need a block.
-
-    A rule without conditions outweighs all others, as in libseccomp.
-    """
-    if len(ways) < 2 or any([not _effective(conditions) for _, conditions in ways]):
+    """Tell whether the rules for one call need a block."""
+    if len(ways) < 2:
         return False
-    return any([c.op not in _MERGED_WELL for _, conditions in ways for c in conditions])
-
-
-def _effective(conditions: tuple[LinuxSeccompArg, ...]) -> list[LinuxSeccompArg]:
-    """Leave out comparisons under an empty mask, which always hold."""
-    return [c for c in conditions if c.op != "SCMP_CMP_MASKED_EQ" or c.value]
+    return any([c.op != "SCMP_CMP_EQ" for _, conditions, _ in ways for c in conditions])
 
 
 def block(ways: list[Way], default: int, *, wide: bool, little_endian: bool) -> list[Instruction]:
     """Return instructions that decide a call for good."""
     program: list[Instruction] = []
-    for action, conditions in sorted(ways, key=_order):
+    for action, conditions, _ in sorted(ways, key=lambda way: strictness(way[0])):
         test: list[Instruction] = []
         for condition in conditions:
             test += _condition(condition, wide, little_endian)
@@ -67,12 +57,13 @@ def block(ways: list[Way], default: int, *, wide: bool, little_endian: bool) -> 
 
 def strictest(ways: list[Way]) -> int:
     """Return the strictest of the actions."""
-    return min(ways, key=_order)[0]
+    return min([action for action, _, _ in ways], key=strictness)
 
 
-def _order(way: Way) -> int:
+def strictness(action: int) -> int:
+    """Return a key by which actions sort, the strictest first."""
     # The kernel compares actions as signed numbers, which puts KILL_PROCESS first.
-    return ((way[0] & ACTION_MASK) ^ 0x80000000) - 0x80000000
+    return ((action & ACTION_MASK) ^ 0x80000000) - 0x80000000
 
 
 def _linked(test: list[Instruction]) -> list[Instruction]:

@@ -18,7 +18,7 @@ from .errors import NotKnown
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .assembly import Instruction
-    from .overlap import Way
+    from .rules import Way
 
 
 def make_prefix(
@@ -26,8 +26,7 @@ def make_prefix(
 ) -> bytes:
     """Return the instructions to put before a filter for `architectures`, perhaps none.
 
-    `names` are all that the profile names, `ways` its rules by call, those that repeat the
-    default left out.
+    `names` are all that the profile names, `ways` what `rules` left of its rules.
     """
     tokens = {library.arch_token(arch): arch for arch in architectures}
     little_endian = bool(next(iter(tokens)) & AUDIT_ARCH_LE)
