@@ -4,6 +4,7 @@ The test process is a subreaper, as conmon and containerd's shim are: what a run
 becomes its child, so that its exit status can be had, and no process can hide.
 """
 
+import array
 import ctypes
 import functools
 import itertools
@@ -11,6 +12,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -342,3 +344,51 @@ def delete_after(workshop):
     yield made.append
     for container in made:
         assert container.delete("--force") == Result(0, "", "")
+
+
+class Console:
+    """A socket that waits for a terminal, as conmon's."""
+
+    def __init__(self, path):
+        self.path = path
+        self.fds = []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen()
+        self.listener.settimeout(PATIENCE)
+
+    def master(self):
+        """Return the one descriptor of the one message, having seen the end of the stream."""
+        with self.listener.accept()[0] as connection:
+            connection.settimeout(PATIENCE)
+            _, ancillary, _, _ = connection.recvmsg(4096, socket.CMSG_SPACE(16))
+            assert connection.recv(4096) == b"", "only one message"
+        found = array.array("i")
+        for level, kind, data in ancillary:
+            assert (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
+            found.frombytes(data)
+        self.fds += found
+        assert len(found) == 1, "only one descriptor"
+        return found[0]
+
+    def read_to_end(self):
+        """Return what is written on the terminal until the container has closed its side."""
+        said = b""
+        try:
+            while part := os.read(self.fds[0], 4096):
+                said += part
+        except OSError:
+            pass  # EIO
+        return said.decode()
+
+    def close(self):
+        self.listener.close()
+        for fd in self.fds:
+            os.close(fd)
+
+
+@pytest.fixture
+def console(workshop):
+    found = Console(f"{workshop.folder}/console.sock")
+    yield found
+    found.close()

@@ -1,12 +1,10 @@
 """From create to delete: what each command does, prints, and leaves."""
 
-import array
 import fcntl
 import json
 import os
 import re
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -317,57 +315,18 @@ def terminal_config(workshop, *args, **process):
     return config
 
 
-@pytest.fixture
-def console(workshop):
-    """A socket that waits for a terminal, as conmon's."""
-    path = f"/tmp/{workshop.token}.sock"
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
-        listener.listen()
-        listener.settimeout(10)
-        yield path, listener
-    os.unlink(path)
-
-
-def received(listener):
-    """Return the descriptors of the one message that comes, having seen the end of the stream."""
-    with listener.accept()[0] as connection:
-        connection.settimeout(10)
-        space = socket.CMSG_SPACE(16)
-        _, ancillary, _, _ = connection.recvmsg(4096, space)
-        rest = connection.recv(4096)
-    assert rest == b"", "only one message"
-    found = array.array("i")
-    for _, kind, data in ancillary:
-        assert kind == socket.SCM_RIGHTS
-        found.frombytes(data)
-    return list(found)
-
-
-def read_terminal(master):
-    said = b""
-    try:
-        while part := os.read(master, 4096):
-            said += part
-    except OSError:
-        pass  # EIO: the container has closed its side
-    return said.decode()
-
-
 def test_a_terminal_reaches_the_console_socket(workshop, console):
     """One message with one descriptor, whose other side is the container's stdio."""
-    path, listener = console
     script = (
         "tty; stty size; test -t 0 && test -t 1 && test -t 2 && echo all; stat -c %u /dev/pts/0"
     )
     config = terminal_config(workshop, "sh", "-c", script, consoleSize={"height": 33, "width": 121})
-    container = workshop.create(config, "--console-socket", path)
-    (master,) = received(listener)
+    container = workshop.create(config, "--console-socket", console.path)
+    master = console.master()
     size = fcntl.ioctl(master, termios.TIOCGWINSZ, bytes(8))
     assert struct.unpack("HHHH", size)[:2] == (33, 121)
     container.start()
-    said = read_terminal(master)
-    os.close(master)
+    said = console.read_to_end()
     assert said.split() == ["/dev/pts/0", "33", "121", "all", "0"]
     assert container.wait() == 0
     assert container.delete().status == 0
@@ -375,7 +334,6 @@ def test_a_terminal_reaches_the_console_socket(workshop, console):
 
 def test_the_terminal_is_the_controlling_one_and_the_users(workshop, console):
     """A key of the terminal makes a signal, and it belongs to the container's user."""
-    path, listener = console
     config = terminal_config(
         workshop,
         "sh",
@@ -383,13 +341,12 @@ def test_the_terminal_is_the_controlling_one_and_the_users(workshop, console):
         "stat -c %u /dev/pts/0; trap 'exit 9' INT; while :; do sleep 0.02; done",
     )
     config["process"]["user"] = {"uid": 1000, "gid": 1000}
-    container = workshop.create(config, "--console-socket", path)
-    (master,) = received(listener)
+    container = workshop.create(config, "--console-socket", console.path)
+    master = console.master()
     container.start()
     assert os.read(master, 100) == b"1000\r\n"
     os.write(master, b"\x03")
     assert container.wait() == 9
-    os.close(master)
     assert container.delete().status == 0
 
 
