@@ -149,14 +149,32 @@ class FakeKernel:
     def fsconfig_create(self, fd: int) -> None:
         self._call("fsconfig_create", self._name(fd))
 
+    def fsconfig_fd(self, fd: int, name: str, value: int) -> None:
+        self._call("fsconfig_fd", self._name(fd), name, self._name(value))
+
+    def fsconfig_reconfigure(self, fd: int) -> None:
+        self._call("fsconfig_reconfigure", self._name(fd))
+
+    def fspick(self, fd: int) -> int:
+        what = str(self._name(fd)).partition(" ")[2]
+        return self._fd(f"fs {what}", "fspick", self._name(fd))
+
     def fsmount(self, fd: int, attributes: int) -> int:
         what = "mount " + str(self._name(fd)).partition(" ")[2]
         return self._fd(what, "fsmount", self._name(fd), attributes)
 
     def mount_setattr(
-        self, fd: int, *, set: int = 0, clear: int = 0, propagation: int = 0, recursive: bool
+        self,
+        fd: int,
+        *,
+        set: int = 0,
+        clear: int = 0,
+        propagation: int = 0,
+        recursive: bool,
+        userns: int | None = None,
     ) -> None:
-        self._call("mount_setattr", self._name(fd), set, clear, propagation, recursive)
+        given = () if userns is None else (self._name(userns),)
+        self._call("mount_setattr", self._name(fd), set, clear, propagation, recursive, *given)
 
     def move_mount(self, mount: int, target: int, path: str = "") -> None:
         self._call("move_mount", self._name(mount), self._name(target), path)
@@ -185,6 +203,30 @@ class FakeKernel:
 
     def prlimit(self, pid: int, kind: int, soft: int, hard: int) -> None:
         self._call("prlimit", pid, kind, soft, hard)
+
+    def sched_setaffinity(self, pid: int, mask: bytes) -> None:
+        self._call("sched_setaffinity", pid, mask)
+
+    def sched_setattr(self, pid: int, attributes: bytes) -> None:
+        self._call("sched_setattr", pid, attributes)
+
+    def ioprio_set(self, pid: int, level_class: int, level: int) -> None:
+        self._call("ioprio_set", pid, level_class, level)
+
+    def pidfd_getfd(self, pidfd: int, number: int) -> int:
+        return self._fd(f"copy of {number}", "pidfd_getfd", pidfd, number)
+
+    def socketpair(self) -> tuple[int, int]:
+        self._call("socketpair")
+        return self._real.socketpair()
+
+    def send(self, socket: int, content: bytes, fd: int | None = None) -> None:
+        self._call("send", content, None if fd is None else self._name(fd))
+        self._real.send(socket, content, fd)
+
+    def receive(self, socket: int) -> tuple[bytes, int | None]:
+        self._call("receive")
+        return self._real.receive(socket)
 
     def write_file(self, path: str, text: str) -> None:
         self._call("write_file", path, text)

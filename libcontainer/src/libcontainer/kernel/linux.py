@@ -187,20 +187,42 @@ class LinuxKernel:
         """Make the superblock of a configured file system."""
         self._call("fsconfig", fd, c.FSCONFIG_CMD_CREATE, ffi.NULL, ffi.NULL, 0)
 
+    def fsconfig_fd(self, fd: int, name: str, value: int) -> None:
+        """Give a file system an option whose value is a descriptor."""
+        self._call("fsconfig", fd, c.FSCONFIG_SET_FD, _path(name), ffi.NULL, value, what=name)
+
+    def fsconfig_reconfigure(self, fd: int) -> None:
+        """Change the superblock that fspick(2) has named, as configured."""
+        self._call("fsconfig", fd, c.FSCONFIG_CMD_RECONFIGURE, ffi.NULL, ffi.NULL, 0)
+
+    def fspick(self, fd: int) -> int:
+        """Begin a change of the superblock that the mount `fd` shows."""
+        flags = c.FSPICK_CLOEXEC | c.FSPICK_EMPTY_PATH
+        return self._call("fspick", fd, _path(""), flags, what=fd)
+
     def fsmount(self, fd: int, attributes: int) -> int:
         """Return a detached mount of a created file system."""
         return self._call("fsmount", fd, c.FSMOUNT_CLOEXEC, attributes)
 
     def mount_setattr(
-        self, fd: int, *, set: int = 0, clear: int = 0, propagation: int = 0, recursive: bool
+        self,
+        fd: int,
+        *,
+        set: int = 0,
+        clear: int = 0,
+        propagation: int = 0,
+        recursive: bool,
+        userns: int | None = None,
     ) -> None:
         """Change the attributes of the mount that `fd` refers to.  Linux 5.12.
 
         Unlike MS_REMOUNT|MS_BIND, only the bits named change, and `recursive` covers the
-        submounts; with mount(2) those would silently stay writable.
+        submounts; with mount(2) those would silently stay writable.  `userns` is the user
+        namespace whose mapping MOUNT_ATTR_IDMAP takes.
         """
         attr = ffi.new("struct mount_attr *")
         attr.attr_set, attr.attr_clr, attr.propagation = set, clear, propagation
+        attr.userns_fd = userns or 0
         flags = c.AT_EMPTY_PATH | (c.AT_RECURSIVE if recursive else 0)
         self._call(
             "mount_setattr", fd, _path(""), flags, attr, ffi.sizeof("struct mount_attr"), what=fd
@@ -261,6 +283,45 @@ class LinuxKernel:
 
             raise OSError(errno.EINVAL, "prlimit: invalid argument", kind) from e
 
+    def sched_setaffinity(self, pid: int, mask: bytes) -> None:
+        """Let a process run on the CPUs whose bits are set, as far as its cpuset has them."""
+        self._call("sched_setaffinity", pid, len(mask), ffi.from_buffer(mask), what=pid)
+
+    def sched_setattr(self, pid: int, attributes: bytes) -> None:
+        """Set scheduling policy and parameters of a process: a struct sched_attr."""
+        self._call("sched_setattr", pid, ffi.from_buffer(attributes), 0, what=pid)
+
+    def ioprio_set(self, pid: int, level_class: int, level: int) -> None:
+        """Set the I/O priority of one process."""
+        self._call("ioprio_set", 1, pid, level_class << 13 | level, what=pid)  # 1: not a group
+
+    def pidfd_getfd(self, pidfd: int, number: int) -> int:
+        """Return a copy of another process's descriptor.  Linux 5.6.  Takes the right to trace."""
+        return self._call("pidfd_getfd", pidfd, number, 0, what=number)
+
+    def socketpair(self) -> tuple[int, int]:
+        """Return two ends of a unix socket that keeps messages apart, close-on-exec."""
+        ends = ffi.new("int[2]")
+        self._call("socketpair", 1, 5 | 0x80000, 0, ends)  # AF_UNIX, SOCK_SEQPACKET|SOCK_CLOEXEC
+        return ends[0], ends[1]
+
+    def send(self, socket: int, content: bytes, fd: int | None = None) -> None:
+        """Send a message, with a descriptor.  sendmsg(2), unix(7).
+
+        Not by `_socket`: importing that costs more than all that is sent.
+        """
+        control = b"" if fd is None else struct.pack("Nii", 20, 1, 1) + struct.pack("i4x", fd)
+        message = _Message(content, control)
+        self._call("sendmsg", socket, message.header, 0, what="descriptor")
+
+    def receive(self, socket: int) -> tuple[bytes, int | None]:
+        """Return a message and the descriptor that came with it, close-on-exec; b"" at the end."""
+        message = _Message(bytes(4096), bytes(24))
+        flags = 0x40000000  # MSG_CMSG_CLOEXEC
+        length = self._call("recvmsg", socket, message.header, flags, what="descriptor")
+        content, control = message.received(length)
+        return content, struct.unpack_from("i", control, 16)[0] if control else None
+
     def write_file(self, path: str, text: str) -> None:
         """Write one of the kernel's control files, in one write."""
         fd = posix.open(path, posix.O_WRONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW)
@@ -270,3 +331,22 @@ class LinuxKernel:
             raise OSError(e.errno, f"write: {(e.strerror or '').lower()}", path) from e
         finally:
             posix.close(fd)
+
+
+class _Message:
+    """A struct msghdr with one part and its control data, and the memory that they lie in."""
+
+    def __init__(self, content: bytes, control: bytes) -> None:
+        self._content = ffi.new("char[]", content)
+        self._control = ffi.new("char[]", control)
+        self._part = ffi.new("unsigned long[2]", [_address(self._content), len(content)])
+        begin = _address(self._control) if control else 0
+        words = [0, 0, _address(self._part), 1, begin, len(control), 0]
+        self.header = ffi.new("unsigned long[7]", words)
+
+    def received(self, length: int) -> tuple[bytes, bytes]:
+        return ffi.buffer(self._content)[:length], ffi.buffer(self._control)[: self.header[5]]
+
+
+def _address(memory: Any) -> int:
+    return int(ffi.cast("unsigned long", memory))
