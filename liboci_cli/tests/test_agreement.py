@@ -146,6 +146,9 @@ def values(option):
 def records(record, options, arguments=()):
     strategies = {o.field: values(o) for o in options if o.kind != REQUEST}
     for argument in arguments:
+        if argument.many:
+            strategies[argument.field] = st.lists(WORDS).map(tuple)
+            continue
         optional = argument.default is None and not argument.required
         strategies[argument.field] = WORDS | st.none() if optional else WORDS
     return st.builds(record, **strategies)

@@ -69,6 +69,30 @@ class StartArgs(Record):
     id: str
 
 
+class ExecArgs(Record):
+    """`exec`."""
+
+    id: str
+    command: tuple[str, ...] = ()  # the program and its arguments
+    process: str | None = None  # a file; goes before all that describes the process
+    cwd: str | None = None
+    env: tuple[str, ...] = ()  # NAME=VALUE
+    tty: bool = False
+    user: str | None = None  # as typed: UID[:GID]
+    additional_gids: tuple[str, ...] = ()  # as typed
+    cap: tuple[str, ...] = ()
+    no_new_privs: bool = False
+    apparmor: str | None = None
+    process_label: str | None = None
+    console_socket: str | None = None
+    pidfd_socket: str | None = None
+    detach: bool = False
+    pid_file: str | None = None
+    preserve_fds: i64 = 0
+    cgroup: tuple[str, ...] = ()  # as typed: [CONTROLLER,...:]PATH
+    ignore_paused: bool = False
+
+
 class StateArgs(Record):
     """`state`."""
 
@@ -127,6 +151,7 @@ RECORDS: Mapping[str, type[Any]] = {
     "run": RunArgs,
     "create": CreateArgs,
     "start": StartArgs,
+    "exec": ExecArgs,
     "state": StateArgs,
     "kill": KillArgs,
     "delete": DeleteArgs,

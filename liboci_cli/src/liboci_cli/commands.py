@@ -8,6 +8,7 @@ from .table import (
     PATH,
     REQUEST,
     TEXT,
+    TEXTS,
     Argument,
     Command,
     Option,
@@ -160,6 +161,84 @@ def _start() -> Command:
     )
 
 
+def _exec() -> Command:
+    return Command(
+        "exec",
+        "run one more program in a container",
+        "Runs a program beside the container's own, with all that the container's configuration"
+        " says of its process, as far as the options do not change it. What follows the id is the"
+        " program and its arguments. The exit status is the program's; 128 and the signal's number"
+        " if a signal ended it; 255 if it could not be run.",
+        (
+            "exec web1 ls -l /srv",
+            "exec --tty --env TERM=xterm --user 1000:1000 web1 sh",
+            "exec --process job.json --detach --pid-file /run/job.pid web1",
+        ),
+        _exec_process_options() + _exec_options(),
+        (
+            _id(),
+            Argument(
+                "command",
+                "COMMAND",
+                "the program and its arguments; none with --process",
+                required=False,
+                many=True,
+            ),
+        ),
+        options_stop=True,
+    )
+
+
+def _exec_process_options() -> tuple[Option, ...]:
+    """Options that say what the process is; `--process` goes before all the others."""
+    return (
+        Option(
+            ("process", "p"),
+            PATH,
+            "take the whole process from a file, a JSON object as in the configuration",
+            "FILE",
+        ),
+        Option(("cwd",), PATH, "working directory in the container", "DIR"),
+        Option(("env", "e"), TEXTS, "set a variable of the environment", "NAME=VALUE"),
+        Option(("tty", "t"), FLAG, "give the process a terminal"),
+        Option(("user", "u"), TEXT, "numbers of user and, if it differs, group", "UID[:GID]"),
+        Option(("additional-gids", "g"), TEXTS, "add a supplementary group", "GID"),
+        Option(("cap", "c"), TEXTS, "add a capability", "CAP"),
+        Option(("no-new-privs",), FLAG, "let the process gain no privileges"),
+        Option(("apparmor",), TEXT, "AppArmor profile of the process", "PROFILE"),
+        Option(("process-label",), TEXT, "SELinux label of the process", "LABEL"),
+    )
+
+
+def _exec_options() -> tuple[Option, ...]:
+    """Options that say what happens around the process."""
+    return (
+        Option(
+            ("console-socket",),
+            PATH,
+            "unix socket that is sent the master side of the process's terminal",
+            "PATH",
+        ),
+        Option(("pidfd-socket",), PATH, "unix socket that is sent a pidfd of the process", "PATH"),
+        Option(("detach", "d"), FLAG, "return when the process runs"),
+        Option(("pid-file",), PATH, "write the pid of the process to a file", "PATH"),
+        Option(
+            ("preserve-fds",), INT, "pass N descriptors from 3 on to the process", "N", default="0"
+        ),
+        Option(
+            ("cgroup",),
+            TEXTS,
+            "run the process in a cgroup below the container's; v1 takes one for each controller",
+            "[CONTROLLER,...:]PATH",
+        ),
+        Option(
+            ("ignore-paused",),
+            FLAG,
+            "allow a paused container: the process begins when it is resumed",
+        ),
+    )
+
+
 def _state() -> Command:
     return Command(
         "state",
@@ -291,6 +370,7 @@ OCI = Table(
         "run": _run,
         "create": _create,
         "start": _start,
+        "exec": _exec,
         "state": _state,
         "kill": _kill,
         "delete": _delete,
