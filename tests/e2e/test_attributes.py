@@ -1,0 +1,167 @@
+"""Attributes of the process, each read back from the kernel."""
+
+import ctypes
+import os
+import platform
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+# (x86_64, aarch64)
+SCHED_GETATTR, IOPRIO_GET = {"x86_64": (315, 252), "aarch64": (275, 31)}[platform.machine()]
+
+
+def call(*arguments):
+    libc = ctypes.CDLL(None, use_errno=True)
+    result = libc.syscall(*arguments)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), arguments[0])
+    return result
+
+
+def scheduler(pid):
+    """Policy, flags, nice, priority, runtime, deadline, period."""
+    buffer = ctypes.create_string_buffer(56)
+    call(SCHED_GETATTR, pid, buffer, 56, 0)
+    return struct.unpack_from("<IQiIQQQ", buffer.raw, 4)
+
+
+def running(workshop, delete_after, process=None, linux=None):
+    """Return a container that sleeps, with these attributes."""
+    config = workshop.config("sleep", "60")
+    config["process"].update(process or {})
+    config["linux"].update(linux or {})
+    container = workshop.create(config)
+    delete_after(container)
+    assert container.start().status == 0
+    return container
+
+
+SCHEDULERS = [
+    pytest.param({"policy": "SCHED_OTHER", "nice": 7}, (0, 0, 7, 0, 0, 0, 0), id="other"),
+    pytest.param({"policy": "SCHED_BATCH", "nice": -3}, (3, 0, -3, 0, 0, 0, 0), id="batch"),
+    pytest.param({"policy": "SCHED_IDLE"}, (5, 0, 0, 0, 0, 0, 0), id="idle"),
+    pytest.param({"policy": "SCHED_FIFO", "priority": 9}, (1, 0, 0, 9, 0, 0, 0), id="fifo"),
+    pytest.param(
+        {"policy": "SCHED_RR", "priority": 3, "flags": ["SCHED_FLAG_RESET_ON_FORK"]},
+        (2, 1, 0, 3, 0, 0, 0),
+        id="round-robin",
+    ),
+    pytest.param(
+        {"policy": "SCHED_DEADLINE", "runtime": 10**6, "deadline": 10**7, "period": 10**8},
+        (6, 0, 0, 0, 10**6, 10**7, 10**8),
+        id="deadline",
+    ),
+]
+
+
+@pytest.mark.parametrize(("asked", "expected"), SCHEDULERS)
+def test_scheduler(workshop, delete_after, asked, expected):
+    """
+    The payload runs under the policy of the document, with all its parameters.
+    """
+    linux = {}
+    if Path("/sys/fs/cgroup/cpu/cpu.rt_runtime_us").exists() and asked.get("priority"):
+        linux["resources"] = {"cpu": {"realtimePeriod": 10**6, "realtimeRuntime": 10**3}}
+    container = running(workshop, delete_after, {"scheduler": asked}, linux)
+
+    found = scheduler(container.pid)
+
+    # Since Linux 6.13 the kernel shows the slice of the fair policies as their runtime.
+    assert found[:4] == expected[:4]
+    if asked["policy"] == "SCHED_DEADLINE":
+        assert found[4:] == expected[4:]
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("IOPRIO_CLASS_RT", 1), ("IOPRIO_CLASS_BE", 2), ("IOPRIO_CLASS_IDLE", 3)],
+)
+def test_io_priority(workshop, delete_after, name, number):
+    """
+    Class and level of the document are the process's.
+    """
+    container = running(workshop, delete_after, {"ioPriority": {"class": name, "priority": 5}})
+
+    assert call(IOPRIO_GET, 1, container.pid) == number << 13 | 5
+
+
+def test_personality(workshop):
+    """
+    LINUX32 shows a 32-bit machine to the payload.
+    """
+    config = workshop.config("uname", "-m")
+    config["linux"]["personality"] = {"domain": "LINUX32"}
+
+    shown = workshop.inside(config).strip()
+
+    assert shown != platform.machine()
+
+
+@pytest.mark.parametrize(
+    ("policy", "shown"),
+    [
+        pytest.param({"mode": "MPOL_BIND", "nodes": "0"}, "bind:0", id="bind"),
+        pytest.param({"mode": "MPOL_PREFERRED", "nodes": "0"}, "prefer:0", id="preferred"),
+        pytest.param({"mode": "MPOL_LOCAL"}, "local", id="local"),
+        pytest.param(
+            {"mode": "MPOL_INTERLEAVE", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]},
+            "interleave=static:0",
+            id="static",
+        ),
+    ],
+)
+def test_memory_policy(workshop, policy, shown):
+    """
+    The payload's pages come from where the document says.
+    """
+    if not Path("/proc/self/numa_maps").exists():
+        pytest.skip("needs a kernel with NUMA, for /proc/self/numa_maps")
+    config = workshop.config("sh", "-c", "grep stack /proc/self/numa_maps")
+    config["linux"]["memoryPolicy"] = policy
+
+    assert shown in workshop.inside(config).split()
+
+
+def test_affinity_is_the_cgroups(workshop):
+    """
+    A runtime that is itself bound to one CPU does not bind its containers.
+    """
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("needs two CPUs")
+    bundle = workshop.bundle(workshop.config("grep", "Cpus_allowed_list", "/proc/self/status"))
+    expected = workshop.run(bundle).stdout
+
+    bound = ["taskset", "-c", "1", *workshop.argv("run", "-b", bundle.path, workshop.id())]
+    result, _ = workshop.command(bound, env=workshop.host)
+
+    assert (result.status, result.stdout) == (0, expected)
+
+
+def test_a_refused_attribute_is_named(workshop):
+    """
+    What the kernel refuses fails create, by name.
+    """
+    config = workshop.config("true")
+    config["process"]["scheduler"] = {"policy": "SCHED_DEADLINE", "runtime": 1, "deadline": 1}
+
+    container = workshop.try_create(config)
+
+    assert container.created.status == 1
+    assert "set the scheduler to SCHED_DEADLINE: invalid argument" in container.created.stderr
+
+
+def test_the_runtime_keeps_its_own(workshop):
+    """
+    What is set by pid is never set of the runtime itself.
+    """
+    before = scheduler(0)
+    config = workshop.config("true")
+    config["process"]["scheduler"] = {"policy": "SCHED_IDLE"}
+
+    workshop.inside(config)
+
+    assert scheduler(0) == before
+    assert subprocess.run(["true"], check=False).returncode == 0
