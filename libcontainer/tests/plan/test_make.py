@@ -11,6 +11,7 @@ from libcgroups.resources import (
     LinuxPids,
     LinuxResources,
 )
+from libcontainer.adjustments import Affinity, Rlimit
 from libcontainer.attributes import Domainname, Hostname, LoopbackUp, SessionKeyring, Sysctl
 from libcontainer.capabilities import CapabilitySets
 from libcontainer.errors import SpecError
@@ -19,7 +20,7 @@ from libcontainer.kernel import constants as c
 from libcontainer.namespaces import Join, Namespaces
 from libcontainer.plan.host import Host
 from libcontainer.plan.make import EARLY_MEMORY, split_limits
-from libcontainer.plan.plan import Command, Rlimit, Terminal
+from libcontainer.plan.plan import Command, Terminal
 
 USER = {
     "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 10}],
@@ -431,7 +432,7 @@ def test_sysctls_come_first_when_all_is_built(plan):
                      id="umask-0-is-given"),
         pytest.param({}, "command", Command(("sh",), ("A=b",), "/", 0), id="command"),
         pytest.param({"process": {"rlimits": [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 2}]}},
-                     "rlimits", (Rlimit(7, 1, 2),), id="rlimit"),
+                     "adjustments", (Rlimit(7, 1, 2), Affinity()), id="rlimit"),
         pytest.param({}, "oom_score_adj", None, id="oom-left-alone"),
         pytest.param({"process": {"oomScoreAdj": 0}}, "oom_score_adj", 0, id="oom-0-is-given"),
         pytest.param({}, "terminal", None, id="no-terminal"),

@@ -20,8 +20,6 @@ def seccomp(action):
 
 
 ASKS = [
-    ("process", "process.scheduler", {"scheduler": {"policy": "SCHED_OTHER"}}),
-    ("process", "process.ioPriority", {"ioPriority": {"class": "IOPRIO_CLASS_BE"}}),
     ("process", "process.apparmorProfile", {"apparmorProfile": "x"}),
     ("process", "process.selinuxLabel", {"selinuxLabel": "x"}),
     ("hooks", "hooks.startContainer", {"startContainer": [{"path": "/x"}]}),
@@ -45,8 +43,6 @@ ASKS = [
     ("linux", "linux.mountLabel", {"mountLabel": "x"}),
     ("linux", "linux.seccomp (SCMP_ACT_NOTIFY)", {"seccomp": seccomp("SCMP_ACT_NOTIFY")}),
     ("linux", "linux.intelRdt", {"intelRdt": {}}),
-    ("linux", "linux.memoryPolicy", {"memoryPolicy": {"mode": "MPOL_DEFAULT"}}),
-    ("linux", "linux.personality", {"personality": {"domain": "LINUX32"}}),
     ("mounts", "mounts[0].uidMappings", [{"destination": "/x", "uidMappings": BOTH}]),
     ("mounts", "mounts[0].gidMappings", [{"destination": "/x", "gidMappings": BOTH}]),
     (
@@ -65,7 +61,6 @@ ASKS_NOTHING = [
     ("hooks", {"startContainer": [], "poststop": [{"path": "/x"}]}),
     ("linux", {"namespaces": [{"type": "pid", "path": "/x"}, {"type": "network"}]}),
     ("linux", {"timeOffsets": {}, "netDevices": {}, "mountLabel": ""}),
-    ("linux", {"personality": {"domain": "LINUX"}}),
     ("linux", {"seccomp": seccomp("SCMP_ACT_LOG")}),
     ("linux", {"resources": {"network": {"priorities": []}, "rdma": {}, "hugepageLimits": []}}),
     ("linux", {"resources": {"unified": {"memory.high": "1"}}}),

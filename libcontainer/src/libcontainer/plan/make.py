@@ -7,6 +7,7 @@ from libcgroups.resources import LinuxResources
 
 from .. import _log
 from .._record import Record, i32
+from ..adjustments import Adjustment, Affinity, Rlimit
 from ..attributes import Domainname, Hostname, LoopbackUp, SessionKeyring, Sysctl
 from ..capabilities import sets
 from ..errors import SpecError
@@ -19,7 +20,7 @@ from ..spec.rules.process import RLIMITS
 from ..spec.rules.sysctl import needed_namespace, refusal, sysctl_path
 from .lastmile import Payload
 from .mounts import PROPAGATION, finish_steps, mount_steps
-from .plan import Command, Plan, Rlimit, Terminal
+from .plan import Command, Plan, Terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ..spec.process import Process
     from ..step import Step
     from .host import Host
+    from .lastmile import Entry
 
 DEFAULT_UMASK = 0o022  # where the document has none, as every other runtime
 # A memory limit above this is set before the hooks, like other runtimes do; below it Python would
@@ -85,8 +87,9 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         finish=(*_sysctls(linux), *finish_steps(spec, linux, late)),
         command=Command(args=process.args, env=process.env, cwd=process.cwd, uid=process.user.uid),
         payload=_payload(process, linux, host, mapping, capability_sets),
+        inherited=inherited(linux),
         umask=DEFAULT_UMASK if process.user.umask is None else process.user.umask,
-        rlimits=tuple([Rlimit(RLIMITS[r.type], r.soft, r.hard) for r in process.rlimits]),
+        adjustments=adjustments(process, linux, affinity=None),
         oom_score_adj=process.oom_score_adj,
         oom_score_optional=not true_root,
         early=early_limits,
@@ -118,6 +121,30 @@ def split_limits(
     small = limit is not None and 0 < limit <= EARLY_MEMORY
     early, late = split(given, memory_early=not small)
     return early, late if has_limits(late) else None
+
+
+def adjustments(process: Process, linux: Linux, *, affinity: str | None) -> tuple[Adjustment, ...]:
+    """Return what main sets of a process, by its pid, in this order.
+
+    `affinity` is a list of CPUs; None is all that the cgroup has.
+    """
+    found: list[Adjustment] = [Rlimit(RLIMITS[r.type], r.soft, r.hard) for r in process.rlimits]
+    found.append(Affinity(affinity))
+    if process.scheduler is not None or process.io_priority is not None:
+        from ..scheduling import scheduling  # rare
+
+        cpu = linux.resources.cpu if linux.resources is not None else None
+        found += scheduling(process, cpuset=cpu is not None and bool(cpu.cpus))
+    return tuple(found)
+
+
+def inherited(linux: Linux) -> tuple[Entry, ...]:
+    """Return the calls for the memory policy and the personality, for init and for exec."""
+    if linux.memory_policy is None and linux.personality is None:
+        return ()
+    from . import rare
+
+    return tuple(rare.inherited(linux))
 
 
 def _namespaces(linux: Linux, host: Host) -> Namespaces:

@@ -9,20 +9,13 @@ from __future__ import annotations
 from libcgroups.resources import LinuxResources
 from libseccomp.profile import LinuxSeccomp
 
-from .._record import Record, i32, i64, u16, u32, u64
+from .._record import Record, i32, i64, u16, u32
+from ..adjustments import Adjustment
 from ..idmap import Mapping
 from ..namespaces import Namespaces
 from ..spec.hooks import Hooks
 from ..step import Step
-from .lastmile import Payload
-
-
-class Rlimit(Record):
-    """A resource limit by the kernel's number; 2**64-1 is no limit.  getrlimit(2)."""
-
-    kind: i32
-    soft: u64
-    hard: u64
+from .lastmile import Entry, Payload
 
 
 class Terminal(Record):
@@ -56,8 +49,9 @@ class Plan(Record):
     finish: tuple[Step, ...]  # after the hooks
     command: Command
     payload: Payload
+    inherited: tuple[Entry, ...]  # of the list: what the payload keeps over its exec
     umask: u32
-    rlimits: tuple[Rlimit, ...]
+    adjustments: tuple[Adjustment, ...]  # by main, between `R` and `g`
     oom_score_adj: i32 | None
     oom_score_optional: bool  # refusals are expected: the runtime is itself in a user namespace
     early: LinuxResources | None  # limits before the hooks

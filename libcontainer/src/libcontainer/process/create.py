@@ -7,6 +7,7 @@ import posix
 import struct
 
 from .. import identity
+from ..adjustments import adjust
 from ..errors import ContainerError, InitFailed, StepFailed
 from ..hooks import run_hooks
 from ..idmap import write_maps
@@ -152,15 +153,10 @@ class Main:
 
     def _limit(self) -> None:
         """What must wait for the end of Python in init, but not for the loss of its rights."""
-        for limit in self.plan.rlimits:
-            try:
-                self.kernel.prlimit(self.pid, limit.kind, limit.soft, limit.hard)
-            except OSError as e:
-                why = posix.strerror(e.errno or 0).lower()
-                text = f"error setting rlimit type {limit.kind}: {why}"
-                raise InitFailed("rlimit", e.errno, text) from e
         if self.plan.late is not None:
             self.cgroup.apply(self.plan.late)
+        # After the limits: real-time policies of v1 take a share of the cgroup's.
+        adjust(self.plan.adjustments, self.pid, self.kernel)
         if not identity.is_alive(self.pid, self.started):
             raise self._ended(self.plan)
 

@@ -143,6 +143,7 @@ def last_mile(plan: Plan, *, cwd_late: str | None = None, filter_flags: int = 0)
         *hide(),
         *(join_pid() if plan.namespaces.pid else ()),
         *enter_root(pivot=plan.pivot, mount_namespace=own_mounts, propagation=plan.propagation),
+        *plan.inherited,
         *meet_main(),
         *reduce(
             plan.payload.replace(filter_flags=filter_flags),

@@ -36,8 +36,6 @@ def _has_idmap_option(mount: Mount) -> bool:
 
 
 ROWS: tuple[Row, ...] = (
-    ("process", "scheduler", lambda p: p.scheduler is not None),
-    ("process", "ioPriority", lambda p: p.io_priority is not None),
     ("process", "apparmorProfile", lambda p: bool(p.apparmor_profile)),
     ("process", "selinuxLabel", lambda p: bool(p.selinux_label)),
     ("mounts[]", "uidMappings", lambda m: bool(m.uid_mappings)),
@@ -51,8 +49,6 @@ ROWS: tuple[Row, ...] = (
     ("linux", "mountLabel", lambda x: bool(x.mount_label)),
     ("linux", "seccomp", lambda x: _notifies(x.seccomp)),
     ("linux", "intelRdt", lambda x: x.intel_rdt is not None),
-    ("linux", "memoryPolicy", lambda x: x.memory_policy is not None),
-    ("linux", "personality", lambda x: bool(x.personality) and x.personality.domain != "LINUX"),
 )
 # What a path alone does not tell.
 _NOTES = {
