@@ -234,7 +234,7 @@ def profiles(draw):
     return profile
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, database=None)
 @given(profile=profiles(), args=st.tuples(*[VALUES] * 6))
 def test_random_profiles_are_decided_as_they_say(profile, args):
     """
