@@ -49,7 +49,11 @@ def real(name, *data):
 
 def bound(name, source):
     return BindMount(
-        source=source, destination=f"{DESTINATION}/{name}", change=True, set=STRICT | RO
+        source=source,
+        destination=f"{DESTINATION}/{name}",
+        change=True,
+        set=STRICT | RO,
+        optional=True,  # a user without rights has no cgroup of his own there
     )
 
 

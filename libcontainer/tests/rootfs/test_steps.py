@@ -410,6 +410,26 @@ def test_a_bind_does_not_cover_a_link(kernel, rootfs, no_leak):
     assert kernel.named("move_mount") == [("tree /dev/null", "open target", "")]
 
 
+def test_an_optional_source_may_be_missing(kernel, rootfs, no_leak):
+    """
+    Then nothing is mounted, and nothing is made in the root.
+    """
+    do([BindMount(source="/missing", destination="/a", optional=True)], rootfs, kernel)
+
+    assert kernel.names == ["open_tree"]
+    assert os.listdir(rootfs.path) == []
+
+
+def test_a_source_that_may_be_missing_may_not_be_refused(kernel, rootfs, no_leak):
+    """
+    Only ENOENT is nothing to bind.
+    """
+    kernel.fail["open_tree"] = errno.EACCES
+
+    with pytest.raises(StepFailed, match="bind /etc onto /a: open_tree: permission denied"):
+        do([BindMount(source="/etc", destination="/a", optional=True)], rootfs, kernel)
+
+
 def test_only_a_procfs_is_bound_onto_proc(kernel, rootfs, no_leak):
     """
     A folder over /proc would forge what the runtime reads there (CVE-2019-16884).
