@@ -7,7 +7,6 @@ from libcgroups.resources import LinuxResources
 
 from .. import _log
 from .._record import Record, i32
-from ..adjustments import Adjustment, Affinity, Rlimit
 from ..attributes import Domainname, Hostname, LoopbackUp, SessionKeyring, Sysctl
 from ..capabilities import sets
 from ..errors import SpecError
@@ -16,22 +15,17 @@ from ..kernel import constants as c
 from ..namespaces import KINDS, Join, Namespaces
 from ..rootfs.steps import NewMount
 from ..spec.linux import Linux
-from ..spec.rules.process import RLIMITS
 from ..spec.rules.sysctl import needed_namespace, refusal, sysctl_path
-from .lastmile import Payload
 from .mounts import PROPAGATION, finish_steps, mount_steps
-from .plan import Command, Plan, Terminal
+from .plan import Plan
+from .process import adjustments, command, inherited, payload, terminal, umask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..capabilities import CapabilitySets
     from ..spec.document import Spec
-    from ..spec.process import Process
     from ..step import Step
     from .host import Host
-    from .lastmile import Entry
 
-DEFAULT_UMASK = 0o022  # where the document has none, as every other runtime
 # A memory limit above this is set before the hooks, like other runtimes do; below it Python would
 # not live long enough to build the container.
 EARLY_MEMORY = 64 << 20  # bytes
@@ -85,10 +79,18 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         setup=_setup_steps(spec, namespaces, options),
         build=tuple(build),
         finish=(*_sysctls(linux), *finish_steps(spec, linux, late)),
-        command=Command(args=process.args, env=process.env, cwd=process.cwd, uid=process.user.uid),
-        payload=_payload(process, linux, host, mapping, capability_sets),
+        command=command(process),
+        payload=payload(
+            process,
+            linux,
+            capabilities=capability_sets,
+            last_capability=host.last_capability,
+            denies_setgroups=(
+                mapping.denies_setgroups(host.euid) if mapping else not host.setgroups
+            ),
+        ),
         inherited=inherited(linux),
-        umask=DEFAULT_UMASK if process.user.umask is None else process.user.umask,
+        umask=umask(process),
         adjustments=adjustments(process, linux, affinity=None),
         oom_score_adj=process.oom_score_adj,
         oom_score_optional=not true_root,
@@ -97,7 +99,7 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         hooks=spec.hooks,
         meet=_has_create_hooks(spec) or any([_opens_device(step) for step in build]),
         seccomp=linux.seccomp,
-        terminal=_terminal(process),
+        terminal=terminal(process),
         pivot=options.pivot,
         propagation=_final_propagation(linux),
         preserve_fds=options.preserve_fds,
@@ -121,30 +123,6 @@ def split_limits(
     small = limit is not None and 0 < limit <= EARLY_MEMORY
     early, late = split(given, memory_early=not small)
     return early, late if has_limits(late) else None
-
-
-def adjustments(process: Process, linux: Linux, *, affinity: str | None) -> tuple[Adjustment, ...]:
-    """Return what main sets of a process, by its pid, in this order.
-
-    `affinity` is a list of CPUs; None is all that the cgroup has.
-    """
-    found: list[Adjustment] = [Rlimit(RLIMITS[r.type], r.soft, r.hard) for r in process.rlimits]
-    found.append(Affinity(affinity))
-    if process.scheduler is not None or process.io_priority is not None:
-        from ..scheduling import scheduling  # rare
-
-        cpu = linux.resources.cpu if linux.resources is not None else None
-        found += scheduling(process, cpuset=cpu is not None and bool(cpu.cpus))
-    return tuple(found)
-
-
-def inherited(linux: Linux) -> tuple[Entry, ...]:
-    """Return the calls for the memory policy and the personality, for init and for exec."""
-    if linux.memory_policy is None and linux.personality is None:
-        return ()
-    from . import rare
-
-    return tuple(rare.inherited(linux))
 
 
 def _namespaces(linux: Linux, host: Host) -> Namespaces:
@@ -224,35 +202,6 @@ def _setup_steps(spec: Spec, namespaces: Namespaces, options: Options) -> tuple[
 
 def _sysctls(linux: Linux) -> tuple[Step, ...]:
     return tuple([Sysctl(key, value) for key, value in (linux.sysctl or {}).items()])
-
-
-def _payload(
-    process: Process,
-    linux: Linux,
-    host: Host,
-    mapping: Mapping | None,
-    capability_sets: CapabilitySets,
-) -> Payload:
-    denied = mapping.denies_setgroups(host.euid) if mapping else not host.setgroups
-    groups = process.user.additional_gids
-    if denied and groups:
-        raise SpecError(("cannot set any additional groups in a rootless container",))
-    return Payload(
-        uid=process.user.uid,
-        gid=process.user.gid,
-        groups=None if denied else groups,
-        capabilities=capability_sets,
-        last_capability=host.last_capability,
-        no_new_privileges=process.no_new_privileges,
-        filter=linux.seccomp is not None,
-    )
-
-
-def _terminal(process: Process) -> Terminal | None:
-    if not process.terminal:
-        return None
-    size = process.console_size
-    return Terminal(size.height, size.width) if size else Terminal()
 
 
 def _final_propagation(linux: Linux) -> int | None:

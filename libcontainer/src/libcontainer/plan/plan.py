@@ -9,29 +9,14 @@ from __future__ import annotations
 from libcgroups.resources import LinuxResources
 from libseccomp.profile import LinuxSeccomp
 
-from .._record import Record, i32, i64, u16, u32
+from .._record import Record, i32, i64, u32
 from ..adjustments import Adjustment
 from ..idmap import Mapping
 from ..namespaces import Namespaces
 from ..spec.hooks import Hooks
 from ..step import Step
 from .lastmile import Entry, Payload
-
-
-class Terminal(Record):
-    """A terminal for the payload; rows and columns 0 leave the size alone."""
-
-    rows: u16 = 0
-    columns: u16 = 0
-
-
-class Command(Record):
-    """The payload's program and what it is given."""
-
-    args: tuple[str, ...]
-    env: tuple[str, ...]
-    cwd: str
-    uid: u32  # whose home directory HOME is, when the environment has none
+from .process import Command, Terminal
 
 
 class Plan(Record):
