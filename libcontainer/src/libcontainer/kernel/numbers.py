@@ -20,6 +20,7 @@ _TABLE = {
     "clone": (56, 220),
     "execve": (59, 221),
     "fchdir": (81, 50),
+    "fchown": (93, 55),
     "chdir": (80, 49),
     "umask": (95, 166),
     "setsid": (112, 157),

@@ -9,12 +9,15 @@ Arguments are numbers, or text with a prefix that says what the number will be:
     text:X    the address of the string X          fd:X     the descriptor that init holds as X
     hex:X     the address of these bytes           data:X   the address of what init finds out: the
     buffer:N  the address of N bytes to write to            command's path, argv, env, the filter
+    result:N  what the call N places away has returned: -1 is the one before
+    into:X    the address of what clone3 gets to make a sibling inside the cgroup that X refers to
 
 `R`, `g` and `S` are single bytes between the stub and main; only `S` is success.
 """
 
 from __future__ import annotations
 
+import posix
 from struct import pack
 
 from .._record import BadDocument, Record, i64
@@ -36,6 +39,9 @@ else:
             if type(value) not in (int, str):
                 raise BadDocument
             return value
+
+
+CHDIR = "chdir to cwd"
 
 
 class Entry(Record):
@@ -101,11 +107,11 @@ def enter_root(*, pivot: bool, mount_namespace: bool, propagation: int | None) -
     return entries
 
 
-def hide() -> list[Entry]:
+def hide(name: str = "pyoci:init") -> list[Entry]:
     """An exec makes a process dumpable again; nobody may look into it before it is the payload."""
     return [
         Entry("prctl", (c.PR_SET_DUMPABLE, 0, 0, 0, 0), "hide"),
-        Entry("prctl", (c.PR_SET_NAME, "text:pyoci:init", 0, 0, 0), "set the name"),
+        Entry("prctl", (c.PR_SET_NAME, f"text:{name}", 0, 0, 0), "set the name"),
     ]
 
 
@@ -133,11 +139,26 @@ def meet_main() -> list[Entry]:
     ]
 
 
-def reduce(payload: Payload, *, first_own: int, cwd_late: str | None) -> list[Entry]:
+def change_directory(path: str) -> list[Entry]:
+    """Enter the working directory with the rights of the moment, by no magic link.
+
+    Those of /proc would lead wherever another process's handles do (CVE-2024-21626).
+    """
+    how = pack("<3Q", c.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC, 0, c.RESOLVE_NO_MAGICLINKS)
+    return [
+        Entry("openat2", (c.AT_FDCWD, "text:" + path, "hex:" + how.hex(), 24), CHDIR),
+        Entry("fchdir", ("result:-1",), CHDIR),
+    ]
+
+
+def reduce(
+    payload: Payload, *, first_own: int, cwd: str | None = None, cwd_late: str | None
+) -> list[Entry]:
     """Give up everything that the payload is not to have.
 
     `first_own` is the first descriptor that is ours: sync, then the gate; they alone stay open
-    until the payload.  `cwd_late` is the working directory if root itself could not open it.
+    until the payload.  `cwd` is the working directory if there is no handle of it, `cwd_late` if
+    root itself could not open it.
     """
     sets = payload.capabilities
     entries = [
@@ -148,7 +169,8 @@ def reduce(payload: Payload, *, first_own: int, cwd_late: str | None) -> list[En
         if not sets.bounding >> n & 1
     ]
     if cwd_late is None:
-        entries.append(Entry("fchdir", ("fd:cwd",), "chdir to cwd"))
+        handle = [Entry("fchdir", ("fd:cwd",), CHDIR)]
+        entries += handle if cwd is None else change_directory(cwd)
     entries.append(Entry("prctl", (c.PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep capabilities"))
     if payload.groups is not None:
         groups = pack(f"<{len(payload.groups)}I", *payload.groups).hex()
@@ -168,7 +190,7 @@ def reduce(payload: Payload, *, first_own: int, cwd_late: str | None) -> list[En
     entries.append(_capset(sets, keep))
     entries += _ambient(sets)
     if cwd_late is not None:
-        entries.append(Entry("chdir", ("text:" + cwd_late,), "chdir to cwd"))
+        entries += change_directory(cwd_late)
     entries += [
         # With the credentials of the execve: create, not start, says that a command cannot run.
         Entry("faccessat2", (c.AT_FDCWD, "data:path", 1, c.AT_EACCESS), "look at the command"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import posix
 from struct import pack
 
-from .stub.image import Address, Buffer, Call, Pointers, Struct, build_image
+from ..kernel.constants import CLONE_INTO_CGROUP, CLONE_PARENT
+from .stub.image import Address, Buffer, Call, Pointers, Result, Struct, build_image
 from .stub.memfd import sealed
 
 TYPE_CHECKING = False
@@ -40,7 +41,7 @@ def program(
     }
     scratch = Buffer(8)
 
-    def argument(arg: int | str) -> Argument:
+    def argument(arg: int | str, index: int) -> Argument:
         if type(arg) is int:
             return arg
         kind, _, value = str(arg).partition(":")
@@ -50,18 +51,22 @@ def program(
             return handles[value]
         if kind == "hex":
             return bytes.fromhex(value)
+        if kind == "result":
+            return Result(index + int(value))
+        if kind == "into":
+            return _into_cgroup(handles[value])
         return scratch if kind == "buffer" else data[value]
 
     calls = [
         Call(
             numbers[e.call],
-            [argument(a) for a in e.args],
+            [argument(a, index) for a in e.args],
             ignore=e.ignore,
             want=e.want,
             fork=e.fork,
             text=_text(f"{e.does} {path}: ") if e.tells else None,
         )
-        for e in entries
+        for index, e in enumerate(entries)
     ]
     return build_image(calls, arch=posix.uname().machine, report_fd=report)
 
@@ -70,6 +75,12 @@ def run(image: bytes) -> None:
     """Become the stub.  Returns never; raises OSError if this host refuses it."""
     fd = sealed(image, name="pyoci")
     posix.execve(fd, ["pyoci:init"], {})
+
+
+def _into_cgroup(directory: int) -> bytes:
+    """Return a struct clone_args: a child of our own parent, born in a cgroup of v2."""
+    flags = CLONE_PARENT | CLONE_INTO_CGROUP
+    return pack("<11Q", flags, *[0] * 9, directory)  # exit_signal 0: it is the caller's
 
 
 def _text(value: str) -> bytes:
