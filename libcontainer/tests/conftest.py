@@ -65,29 +65,19 @@ def engine_document(request):
 
 
 @pytest.fixture
-def privately():
-    """Run a function as root in a process with a mount namespace of its own.
+def apart():
+    """Run a function in a forked process: what it mounts, joins, starts and leaks ends with it."""
 
-    The process is forked: what the function mounts, joins and leaks ends with it.
-    """
-    if os.geteuid() != 0:
-        pytest.skip("needs root, for a mount namespace of its own")
-
-    def run(function, *, flags=0):
+    def run(function):
         reader, writer = os.pipe()
         pid = os.fork()
         if pid == 0:
             said = ""
             try:
                 os.close(reader)
-                kernel = LinuxKernel()
-                try:
-                    kernel.unshare(c.CLONE_NEWNS | flags)
-                    kernel.mount("", "/", "", c.MS_PRIVATE | c.MS_REC)
-                except PermissionError as e:
-                    said = f"skip: needs a mount namespace of its own: {e}"
-                else:
-                    function()
+                function()
+            except pytest.skip.Exception as e:
+                said = f"skip: {e}"
             except BaseException:
                 said = traceback.format_exc()
             finally:
@@ -102,5 +92,26 @@ def privately():
             pytest.skip(said.removeprefix("skip: "))
         if said or status:
             pytest.fail(said or f"the process ended with {status}", pytrace=False)
+
+    return run
+
+
+@pytest.fixture
+def privately(apart):
+    """Run a function as root in a process with a mount namespace of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, for a mount namespace of its own")
+
+    def run(function, *, flags=0):
+        def body():
+            kernel = LinuxKernel()
+            try:
+                kernel.unshare(c.CLONE_NEWNS | flags)
+                kernel.mount("", "/", "", c.MS_PRIVATE | c.MS_REC)
+            except PermissionError as e:
+                pytest.skip(f"needs a mount namespace of its own: {e}")
+            function()
+
+        apart(body)
 
     return run

@@ -250,7 +250,7 @@ def test_a_multiplexer_that_is_another_device_is_refused(in_root):
 # Without a terminal
 
 
-def test_pipes_become_the_payloads(kernel, privately):
+def test_pipes_become_the_payloads(kernel, apart):
     """
     Programs reopen /proc/self/fd/1; files and devices stay whose they are.
     """
@@ -271,11 +271,11 @@ def test_pipes_become_the_payloads(kernel, privately):
             assert kernel.named("fchown") == expected
         left.close()
 
-    privately(body)
+    apart(body)
 
 
 @pytest.mark.parametrize("code", [errno.EPERM, errno.EROFS, errno.EINVAL])
-def test_a_refused_owner_is_no_fault(kernel, privately, code):
+def test_a_refused_owner_is_no_fault(kernel, apart, code):
     """
     Best effort: only reopening is lost.
     """
@@ -285,10 +285,10 @@ def test_a_refused_owner_is_no_fault(kernel, privately, code):
         kernel.fail["fchown"] = code
         own_stdio(1000, kernel)
 
-    privately(body)
+    apart(body)
 
 
-def test_closed_stdio_is_no_fault(kernel, privately):
+def test_closed_stdio_is_no_fault(kernel, apart):
     """
     There is nothing to own.
     """
@@ -299,4 +299,4 @@ def test_closed_stdio_is_no_fault(kernel, privately):
         own_stdio(1000, kernel)
         assert kernel.calls == []
 
-    privately(body)
+    apart(body)

@@ -123,7 +123,7 @@ def test_every_call_of_the_last_mile_has_a_number(machine):
     assert {entry.call for entry in entries} <= set(numbers(machine))
 
 
-def test_handles_are_placed_above_what_is_preserved(privately):
+def test_handles_are_placed_above_what_is_preserved(apart):
     """
     sync and gate come right above the preserved descriptors, the others above those; all of them
     outlive the exec of the stub.
@@ -141,4 +141,4 @@ def test_handles_are_placed_above_what_is_preserved(privately):
         for fd in (first, first + 1, *rest):
             assert posix.get_inheritable(fd)
 
-    privately(body)
+    apart(body)
