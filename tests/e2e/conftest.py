@@ -22,7 +22,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PYOCI = ROOT / ".venv" / "bin" / "pyoci"
+# Another runtime, to compare.
+PYOCI = Path(os.environ.get("E2E_RUNTIME") or ROOT / ".venv" / "bin" / "pyoci")
 CGROUPS = Path("/sys/fs/cgroup")
 APPLETS = (
     "sh cat chmod chown cut dd df echo env false find grep head hostname id kill ln ls mkdir mknod "

@@ -274,6 +274,24 @@ def test_a_seccomp_filter_is_in_force(workshop, number, uid, no_new_privileges):
     assert os.strerror(number) in result.stderr
 
 
+def test_a_filter_may_kill(workshop):
+    """SCMP_ACT_KILL_PROCESS ends the container with SIGSYS."""
+    config = workshop.config("mkdir", "/tmp/x")
+    rule = {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL_PROCESS"}
+    config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}
+    assert workshop.run(config).status == 128 + signal.SIGSYS
+
+
+def test_a_filter_looks_at_arguments(workshop):
+    """The rule of kill(2) with signal 0 leaves other signals alone."""
+    script = "kill -0 $$ 2>/dev/null || echo refused; trap 'echo got' USR1; kill -USR1 $$"
+    config = shell(workshop, script)
+    argument = {"index": 1, "value": 0, "op": "SCMP_CMP_EQ"}
+    rule = {"names": ["kill"], "action": "SCMP_ACT_ERRNO", "args": [argument]}
+    config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}
+    assert workshop.inside(config) == "refused\ngot\n"
+
+
 def test_umask_and_groups(workshop):
     """user.umask and user.additionalGids are the payload's; the default umask is 0022."""
     config = shell(workshop, "umask; id -u; id -g; grep Groups /proc/self/status")

@@ -17,7 +17,7 @@ import pytest
 pytestmark = [pytest.mark.e2e, pytest.mark.root]
 
 SILENT = (0, "", "")
-DELAYS = 40  # kills at random moments
+DELAYS = 25  # kills at random moments
 LONGEST = 0.05  # seconds; create takes less
 # What main makes, says and commits, one call after the other.
 CALLS = ("mkdir", "mknodat", "clone3", "write", "renameat", "pipe2", "flock", "wait4")
@@ -63,36 +63,63 @@ def strace():
     return found
 
 
-def count_calls(workshop, strace, bundle, calls, *options):
-    """Return how often a create makes each of these calls."""
-    log = workshop.folder / "strace"
-    id = workshop.id()
-    argv = workshop.argv("create", "-b", bundle.path, id)
-    trace = f"trace={','.join(calls)}"
-    result, _ = workshop.command([strace, *options, "-qq", "-o", log, "-e", trace, *argv])
+def traced(workshop, strace, *arguments, options):
+    argv = workshop.argv(*arguments)
+    result, _ = workshop.command([strace, "-qq", *options, *argv])
     if "ptrace" in result.stderr.lower():
         pytest.skip("needs ptrace")
-    assert workshop.pyoci("delete", "-f", id).status == 0
-    names = re.findall(r"^(?:\d+ +)?(\w+)\(", log.read_text(), re.MULTILINE)
+    return result
+
+
+def count_calls(workshop, strace, calls, *arguments):
+    """Return how often a command makes each of these calls."""
+    log = workshop.folder / "strace"
+    traced(workshop, strace, *arguments, options=("-o", log, "-e", f"trace={','.join(calls)}"))
+    names = re.findall(r"^(\w+)\(", log.read_text(), re.MULTILINE)
     return {call: names.count(call) for call in calls}
+
+
+def kill_at(workshop, strace, call, n, *arguments):
+    """Run a command that is killed as it makes a call for the nth time."""
+    inject = f"inject={call}:signal=KILL:when={n}"
+    return traced(workshop, strace, *arguments, options=("-o", "/dev/null", "-e", inject))
 
 
 @pytest.mark.slow
 def test_create_may_be_killed_at_any_call(workshop, bundle, strace):
     """Killed before each call that makes, says or commits something."""
-    counts = count_calls(workshop, strace, bundle, CALLS)
+    id = workshop.id()
+    counts = count_calls(workshop, strace, CALLS, "create", "-b", bundle.path, id)
+    assert workshop.pyoci("delete", "-f", id).status == 0
     assert counts["clone3"] == 1 and counts["mkdir"] > 1 and counts["renameat"] > 1
     failed = {}
     for call, count in counts.items():
         for n in range(1, count + 1):
             id = workshop.id()
-            argv = workshop.argv("create", "-b", bundle.path, id)
-            inject = f"inject={call}:signal=KILL:when={n}"
-            workshop.command([strace, "-qq", "-o", "/dev/null", "-e", inject, *argv])
+            kill_at(workshop, strace, call, n, "create", "-b", bundle.path, id)
             try:
                 check_removable(workshop, bundle, id)
             except AssertionError as e:
                 failed[call, n] = str(e)
+                workshop.clear()
+    assert failed == {}
+
+
+@pytest.mark.slow
+def test_delete_may_be_killed_and_repeated(workshop, bundle, strace):
+    """Killed before any call that kills or removes, a second `delete --force` does the rest."""
+    calls = ("rmdir", "unlink", "unlinkat", "pidfd_send_signal", "kill", "poll")
+    first = workshop.create(bundle)
+    counts = count_calls(workshop, strace, calls, "delete", "--force", first.id)
+    assert counts["rmdir"] > 1
+    failed = {}
+    for call, count in counts.items():
+        for n in range(1, count + 1):
+            container = workshop.create(bundle)
+            kill_at(workshop, strace, call, n, "delete", "--force", container.id)
+            result = told(container.delete("--force"))
+            if result != SILENT or (left := workshop.remains()):
+                failed[call, n] = result, left
                 workshop.clear()
     assert failed == {}
 
@@ -102,13 +129,12 @@ def test_create_may_be_killed_at_any_call(workshop, bundle, strace):
 )
 def test_init_may_be_killed(workshop, bundle, strace, call):
     """create notices, says so in one line, and leaves nothing."""
-    id = workshop.id()
-    argv = workshop.argv("create", "-b", bundle.path, id)
-    options = ("-f", "-qq", "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when=1")
     if call == "unshare":
         bundle.config["linux"]["namespaces"].append({"type": "cgroup"})
         bundle.write()
-    result, _ = workshop.command([strace, *options, *argv])
+    options = ("-f", "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when=1")
+    create = ("create", "-b", bundle.path, workshop.id())
+    result = traced(workshop, strace, *create, options=options)
     text = "create failed: container init ended unexpectedly\n"
     assert told(result) == (1, "", text)
     assert workshop.remains() == {}

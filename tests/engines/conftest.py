@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PYOCI = ROOT / ".venv" / "bin" / "pyoci"
+# Another runtime, to compare.
+PYOCI = Path(os.environ.get("E2E_RUNTIME") or ROOT / ".venv" / "bin" / "pyoci")
 APPLETS = "sh cat cut echo false grep hostname id ls sleep stat test touch tr true tty wc".split()
 PATIENCE = 60  # seconds for one command of an engine
 
