@@ -18,7 +18,15 @@ from ..spec.linux import Linux
 from ..spec.rules.sysctl import needed_namespace, refusal, sysctl_path
 from .mounts import PROPAGATION, finish_steps, mount_steps
 from .plan import Plan
-from .process import adjustments, command, inherited, payload, terminal, umask
+from .process import (
+    adjustments,
+    command,
+    inherited,
+    payload,
+    seccomp_profile,
+    terminal,
+    umask,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,9 +64,10 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
     namespaces = _namespaces(linux, host)
     mapping = _mapping(linux) if namespaces.new("user") else None
     _refuse(spec, linux, host, namespaces, options)
+    inside = host.mapping if namespaces.joins("user") else mapping
     # A new user namespace begins with every capability, whatever the runtime itself has.
     full = (1 << (host.last_capability + 1)) - 1
-    available = full if namespaces.new("user") else host.bounding
+    available = full if inside is not None else host.bounding
     capability_sets, refused = sets(process.capabilities, available)
     if refused:
         _log.warning(f"ignoring unknown or unavailable capabilities: {list(refused)}")
@@ -66,16 +75,15 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
     # Only true root may make device rules; without it no device can be made either.
     true_root = host.euid == 0 and not host.user_namespace
     early_limits, late_limits = split_limits(linux.resources, devices=true_root)
-    root = mapping is None or mapping.host_uid(0) is not None
-    new_user = mapping is not None
+    root = inside is None or inside.host_uid(0) is not None
     return Plan(
         id=options.id,
         bundle=options.bundle,
         rootfs=options.rootfs,
         namespaces=namespaces,
         mapping=mapping,
-        become_uid=(0 if root else process.user.uid) if new_user else None,
-        become_gid=(0 if root else process.user.gid) if new_user else None,
+        become_uid=(0 if root else process.user.uid) if inside is not None else None,
+        become_gid=(0 if root else process.user.gid) if inside is not None else None,
         setup=_setup_steps(spec, namespaces, options),
         build=tuple(build),
         finish=(*_sysctls(linux), *finish_steps(spec, linux, late)),
@@ -98,7 +106,7 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         late=late_limits,
         hooks=spec.hooks,
         meet=_has_create_hooks(spec) or any([_opens_device(step) for step in build]),
-        seccomp=linux.seccomp,
+        seccomp=seccomp_profile(linux),
         terminal=terminal(process),
         pivot=options.pivot,
         propagation=_final_propagation(linux),
@@ -126,7 +134,7 @@ def split_limits(
 
 
 def _namespaces(linux: Linux, host: Host) -> Namespaces:
-    clone, unshare, cgroup, pid = 0, 0, False, None
+    clone, unshare, cgroup, time, pid = 0, 0, False, False, None
     joins = {}
     new_user = any([ns.type == "user" and not ns.path for ns in linux.namespaces])
     for ns in linux.namespaces:
@@ -140,12 +148,28 @@ def _namespaces(linux: Linux, host: Host) -> Namespaces:
                 joins[ns.type] = Join(ns.type, ns.path)
         elif ns.type == "cgroup":
             cgroup = True
+        elif ns.type == "time":
+            time = True
         elif new_user and flag & _AFTER_MAPS:
             unshare |= flag
         else:
             clone |= flag
     order = [joins[kind] for kind in KINDS if kind in joins]
-    return Namespaces(clone=clone, unshare=unshare, cgroup=cgroup, join=tuple(order), pid=pid)
+    return Namespaces(
+        clone=clone,
+        unshare=unshare,
+        time=time,
+        offsets=_offsets(linux) if time else "",
+        cgroup=cgroup,
+        join=tuple(order),
+        pid=pid,
+    )
+
+
+def _offsets(linux: Linux) -> str:
+    """Return the offsets of the clocks as /proc/PID/timens_offsets takes them."""
+    offsets = linux.time_offsets or {}
+    return "".join([f"{clock} {o.secs} {o.nanosecs}\n" for clock, o in offsets.items()])
 
 
 def _mapping(linux: Linux) -> Mapping:
@@ -158,7 +182,7 @@ def _mapping(linux: Linux) -> Mapping:
 def _refuse(spec: Spec, linux: Linux, host: Host, namespaces: Namespaces, options: Options) -> None:
     """Raise SpecError for what the document alone does not show to be wrong."""
     faults = []
-    if host.euid != 0 and not namespaces.new("user"):
+    if host.euid != 0 and not namespaces.own("user"):
         faults.append("rootless container requires user namespaces")
     if spec.hostname and not namespaces.own("uts"):
         faults.append("unable to set hostname without a private UTS namespace")
@@ -172,8 +196,24 @@ def _refuse(spec: Spec, linux: Linux, host: Host, namespaces: Namespaces, option
     if not options.pivot and linux.rootfs_propagation in ("private", "rprivate"):
         faults.append("rootfsPropagation of [r]private is not safe without pivot_root")
     faults += _refuse_sysctls(linux, namespaces)
+    if namespaces.new("user") and namespaces.pid is not None:
+        # Nobody but a process in it can make its procfs, and only the host may enter it.
+        faults.append("not supported: joining a pid namespace beside a new user namespace")
+    if namespaces.joins("user") and (linux.uid_mappings or linux.gid_mappings):
+        # Engines repeat them; other ones would be a container that is not what was asked for.
+        if _sorted(_mapping(linux)) != _sorted(host.mapping or Mapping((), ())):
+            faults.append("the id mappings are not those of the user namespace at its path")
     if faults:
         raise SpecError(tuple(faults))
+
+
+def _sorted(mapping: Mapping) -> tuple[list[tuple[int, int, int]], ...]:
+    return tuple(
+        [
+            sorted([(r.inside, r.outside, r.size) for r in ranges])
+            for ranges in (mapping.uids, mapping.gids)
+        ]
+    )
 
 
 def _refuse_sysctls(linux: Linux, namespaces: Namespaces) -> list[str]:
@@ -190,7 +230,7 @@ def _setup_steps(spec: Spec, namespaces: Namespaces, options: Options) -> tuple[
     steps: list[Step] = []
     if options.keyring:
         name = f"_ses.{options.id}"
-        steps.append(SessionKeyring(name=name, user_namespace=namespaces.new("user")))
+        steps.append(SessionKeyring(name=name, user_namespace=namespaces.own("user")))
     if namespaces.new("network"):
         steps.append(LoopbackUp())
     if spec.hostname:

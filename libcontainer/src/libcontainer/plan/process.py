@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from libseccomp.profile import LinuxSeccomp, is_absent
+
 from .._record import Record, u16, u32
 from ..adjustments import Adjustment, Affinity, Rlimit
 from ..errors import SpecError
@@ -62,8 +64,13 @@ def payload(
         capabilities=capabilities,
         last_capability=last_capability,
         no_new_privileges=process.no_new_privileges,
-        filter=linux.seccomp is not None,
+        filter=seccomp_profile(linux) is not None,
     )
+
+
+def seccomp_profile(linux: Linux) -> LinuxSeccomp | None:
+    """Return the profile; None also for the empty object that some engines write for none."""
+    return None if linux.seccomp is None or is_absent(linux.seccomp) else linux.seccomp
 
 
 def umask(process: Process) -> int:
