@@ -67,7 +67,7 @@ SHARED = [
 
 @pytest.mark.parametrize("maps", [{}, {"uidMappings": MAP, "gidMappings": MAP}], ids=["-", "maps"])
 @pytest.mark.parametrize("kinds", SHARED)
-def test_member_of_a_pod_in_a_user_namespace(workshop, pod, delete_after, kinds, maps):
+def test_member_of_a_pod_in_a_user_namespace(workshop, pod, kinds, maps):
     """
     A second container in the first one's user namespace, with some of its other namespaces.
     """
@@ -83,7 +83,6 @@ def test_member_of_a_pod_in_a_user_namespace(workshop, pod, delete_after, kinds,
     own(bundle)
 
     second = workshop.create(bundle)
-    delete_after(second)
     assert second.start().status == 0
 
     assert identities(second.pid, shared) == identities(first.pid, shared)
@@ -91,8 +90,11 @@ def test_member_of_a_pod_in_a_user_namespace(workshop, pod, delete_after, kinds,
         assert identities(second.pid, [kind]) != identities(first.pid, [kind])
     with open(f"/proc/{second.pid}/uid_map") as file:
         assert file.read().split() == ["0", "100000", "65536"]
-    owner = os.stat(f"/proc/{second.pid}").st_uid
-    assert owner == 100000
+    assert os.stat(f"/proc/{second.pid}").st_uid == 100000
+    # The first of a pid namespace ends when all others are reaped, by us.
+    second.pyoci("kill", "KILL")
+    second.wait()
+    assert second.delete().status == 0
 
 
 def test_inside_of_a_pods_member(workshop, pod):

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import posix
+
 from ._record import Record, u64
 from .kernel import constants as c
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .kernel import Kernel
 
 # Spec name -> (clone flag, file below /proc/PID/ns).  In the order in which they are joined: user
 # first (only with an intermediate), what host paths name before mount.
@@ -33,17 +39,61 @@ class Namespaces(Record):
     # New ones that init unshares once it has become root of its new user namespace: made in the
     # same call as that, their files would belong to nobody (processes.md decision 5a).
     unshare: u64 = 0
+    time: bool = False  # a new time namespace
+    offsets: str = ""  # of its clocks, as /proc/PID/timens_offsets takes them
     cgroup: bool = False  # a new cgroup namespace, after init has been placed
-    join: tuple[Join, ...] = ()  # by init, in this order; pid is not among them
+    join: tuple[Join, ...] = ()  # in this order; pid is not among them
     pid: str | None = None  # a pid namespace to join: by the stub, never by Python
 
     def new(self, kind: str) -> bool:
         """Whether the container gets a new namespace of this kind."""
         if kind == "cgroup":
             return self.cgroup
+        if kind == "time":
+            return self.time
         return bool((self.clone | self.unshare) & KINDS[kind][0])
 
     def own(self, kind: str) -> bool:
         """Whether the container's namespace of this kind is not the runtime's."""
-        joined = [j.kind for j in self.join] + (["pid"] if self.pid else [])
-        return self.new(kind) or kind in joined
+        return self.new(kind) or self.joins(kind)
+
+    def joins(self, kind: str) -> bool:
+        """Whether the container enters an existing namespace of this kind."""
+        if kind == "pid":
+            return self.pid is not None
+        return kind in [j.kind for j in self.join]
+
+    def needs_intermediate(self) -> bool:
+        """Whether a process must join for init, because init is in a user namespace.
+
+        There it could not join what the host owns, and what is made in the call that makes or
+        joins a user namespace would not be owned by it (processes.md decision 3).
+        """
+        return bool(self.join) and self.own("user")
+
+
+def open_offsets() -> int:
+    """Open what sets the clocks of our time namespace to be.
+
+    By init, before it changes its ids: after that the file is the host root's.
+    """
+    return posix.open("/proc/self/timens_offsets", posix.O_WRONLY | posix.O_CLOEXEC)
+
+
+def enter_new_time(kernel: Kernel, clocks: int, offsets: str) -> None:
+    """Make a time namespace, set its clocks, and enter it; closes `clocks`.
+
+    In three calls: with clone3 the clocks could not be set any more, and unshare is for children
+    only.  An exec would enter it too, but not on kernels as old as 6.1.
+    """
+    try:
+        kernel.unshare(c.CLONE_NEWTIME)
+        if offsets:
+            posix.write(clocks, offsets.encode())
+    finally:
+        posix.close(clocks)
+    fd = posix.open("/proc/self/ns/time_for_children", posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        kernel.setns(fd, c.CLONE_NEWTIME, "time_for_children")
+    finally:
+        posix.close(fd)

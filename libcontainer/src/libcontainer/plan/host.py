@@ -8,7 +8,7 @@ from __future__ import annotations
 import posix
 
 from .._record import Record, u32, u64
-from ..idmap import in_user_namespace
+from ..idmap import Mapping, in_user_namespace
 from ..namespaces import KINDS
 
 TYPE_CHECKING = False
@@ -28,7 +28,9 @@ class Host(Record):
     # Identity of each kind of namespace that the document joins, and of each path that it names.
     namespaces: dict[str, str] = {}
     joined: dict[str, str] = {}
+    mapping: Mapping | None = None  # of the user namespace that is joined
     kcore: bool = False  # /proc/kcore is there
+    selinux: bool = False  # looked at only for a document that has a label
     unified: bool = False  # cgroup v2 alone
     cgroups: dict[str, str] = {}
 
@@ -43,11 +45,18 @@ def probe(spec: Spec, *, cgroups: dict[str, str], unified: bool) -> Host:
     bounding = _bounding()
     last = bounding.bit_length() - 1
     joined, own = {}, {}
+    setgroups = not nested or _read("/proc/self/setgroups").strip() != "deny"
+    mapping = None
     for ns in spec.linux.namespaces if spec.linux else ():
         if ns.path:
             joined[ns.path] = _identity(ns.path)
             if ns.type in KINDS:
                 own[ns.type] = _identity("/proc/self/ns/" + KINDS[ns.type][1])
+            if ns.type == "user" and joined[ns.path] != own["user"]:
+                from .joined import look_inside  # rare
+
+                mapping, setgroups = look_inside(ns.path)
+                last = int(_read("/proc/sys/kernel/cap_last_cap"))
         elif ns.type == "user":
             # It begins with all that the kernel has, not with what we have.
             last = int(_read("/proc/sys/kernel/cap_last_cap"))
@@ -55,15 +64,21 @@ def probe(spec: Spec, *, cgroups: dict[str, str], unified: bool) -> Host:
         euid=posix.geteuid(),
         egid=posix.getegid(),
         user_namespace=nested,
-        setgroups=not nested or _read("/proc/self/setgroups").strip() != "deny",
+        setgroups=setgroups,
         bounding=bounding,
         last_capability=last,
         namespaces=own,
         joined=joined,
+        mapping=mapping,
         kcore=posix.access("/proc/kcore", posix.F_OK),
+        selinux=_labels_mounts(spec) and posix.access("/sys/fs/selinux/status", posix.F_OK),
         unified=unified,
         cgroups=cgroups,
     )
+
+
+def _labels_mounts(spec: Spec) -> bool:
+    return spec.linux is not None and bool(spec.linux.mount_label)
 
 
 def _identity(path: str) -> str:

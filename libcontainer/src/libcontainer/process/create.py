@@ -52,8 +52,10 @@ class Main:
         talk = ch.Channel()
         self._prepare_cgroup()
         try:
-            self._clone(talk, as_sibling)
+            middle = self._clone(talk, as_sibling)
             talk.in_main()
+            if middle:
+                self._meet_init(talk, middle)
             self._let_go(talk)
             self._converse(talk)
         except BaseException as e:
@@ -70,12 +72,21 @@ class Main:
             posix.close(fd)  # the entry has its own
         self.own.entry = self.cgroup.open_entry()
 
-    def _clone(self, talk: ch.Channel, as_sibling: bool) -> None:
+    def _clone(self, talk: ch.Channel, as_sibling: bool) -> int:
+        """Make init; or what makes it, whose pid is returned then."""
         self._open_namespaces()
+        if _may_need_sources(self.plan):
+            from . import sources  # rare; and nothing can be imported after the clone
+
+            if sources.needed(self.plan):
+                self.own.sources = sources.Sources(self.plan, self.kernel)
         flags = self.plan.namespaces.clone
+        beside = self.plan.namespaces.needs_intermediate()
         entry = self.own.entry
         into = entry.directory if entry is not None else None
-        if self.plan.namespaces.cgroup and into is not None and not (entry and entry.tasks):
+        if beside:
+            flags = 0
+        elif self.plan.namespaces.cgroup and into is not None and not (entry and entry.tasks):
             # Born in all of its cgroup, so the namespace is rooted there.  Not with a new user
             # namespace: what is made in the same call belongs to nobody.
             if not flags & c.CLONE_NEWUSER:
@@ -84,11 +95,12 @@ class Main:
         # init gets the root folder as its working directory: in its own mount namespace, and
         # whatever the permissions on the way there.
         here = posix.open(".", c.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
+        run = _intermediate(as_sibling) if beside else run_init
         try:
             posix.chdir(self.plan.rootfs)
-            self.pid = clone_init(
+            pid = clone_init(
                 self.kernel,
-                lambda: run_init(self.plan, self.kernel, talk, self.own),
+                lambda: run(self.plan, self.kernel, talk, self.own),
                 flags=flags,
                 cgroup=into,
                 parent=as_sibling,
@@ -98,6 +110,20 @@ class Main:
             posix.close(here)
         if entry is not None:
             entry.close()
+        if beside:
+            return pid
+        self.pid = pid
+        return 0
+
+    def _meet_init(self, talk: ch.Channel, middle: int) -> None:
+        """See the intermediate off, and learn who init is."""
+        kind, content = talk.hear()
+        posix.waitpid(middle, 0)
+        if kind == ch.ERROR:
+            raise ch.received_error(content)
+        if kind != ch.PID:
+            raise self._ended(self.plan)
+        (self.pid,) = struct.unpack("<I4x", content)
 
     def _open_namespaces(self) -> None:
         joins = [(j.kind, j.path) for j in self.plan.namespaces.join]
@@ -135,6 +161,8 @@ class Main:
                 self._apply_early()
                 self._run_hooks()
                 talk.tell_init(ch.DONE)
+            elif kind == ch.SOURCES and self.own.sources is not None:
+                self.own.sources.serve(content, self.pid)
             elif kind in awaited:
                 awaited.discard(kind)
                 if kind == ch.PID:
@@ -226,3 +254,18 @@ class Main:
                 posix.waitpid(self.pid, 0)
             except ChildProcessError:
                 pass
+
+
+def _intermediate(as_sibling: bool) -> Callable[[Plan, LinuxKernel, ch.Channel, Belongings], None]:
+    if as_sibling:
+        # It would be left to a parent that knows nothing of it.
+        text = "not supported: joining namespaces beside a user namespace from a threaded program"
+        raise InitFailed("namespaces", errno.ENOTSUP, text)
+    from .join import run_intermediate  # rare
+
+    return run_intermediate
+
+
+def _may_need_sources(plan: Plan) -> bool:
+    idmapped = any([getattr(step, "idmap", None) is not None for step in plan.build])
+    return idmapped or plan.namespaces.own("user")

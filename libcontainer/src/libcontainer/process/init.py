@@ -14,6 +14,7 @@ from ..console import ConsoleSocket, make_console, own_stdio
 from ..errors import InitFailed
 from ..hooks import run_hooks
 from ..kernel import constants as c
+from ..namespaces import enter_new_time, open_offsets
 from ..plan.lastmile import (
     Entry,
     enter_root,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from ..kernel.linux import LinuxKernel
     from ..plan.plan import Plan
+    from .sources import Sources
 
 
 class Belongings:
@@ -44,6 +46,8 @@ class Belongings:
     def __init__(self) -> None:
         self.gate = -1  # the start fifo
         self.namespaces: dict[str, int] = {}  # to join, by kind; pid among them
+        self.mounts: dict[str, int] = {}  # made by the intermediate, by destination
+        self.sources: Sources | None = None  # for what init may not open
         self.entry: CgroupEntry | None = None  # the way into the cgroup; None: main moves init
         self.born_in_namespace = False  # the cgroup namespace came with the clone
         self.filter = b""  # classic BPF
@@ -71,17 +75,20 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
     if own.entry is not None:
         own.entry.enter()
         own.entry.close()
+    clocks = open_offsets() if plan.namespaces.time else -1
     # By now the ids are mapped, so what is made from here on belongs to root of the container.
     if plan.become_uid is not None and plan.become_gid is not None:
         groups = None if plan.payload.groups is None else ()
         kernel.become(plan.become_uid, plan.become_gid, groups)
     if plan.namespaces.unshare:
         kernel.unshare(plan.namespaces.unshare)
+    if plan.namespaces.time:
+        enter_new_time(kernel, clocks, plan.namespaces.offsets)
     # Written before, by main: oom_score_adj and the maps need a dumpable process.
     kernel.prctl(c.PR_SET_DUMPABLE, 0)
     kernel.setsid()
     posix.umask(0)
-    for join in plan.namespaces.join:
+    for join in plan.namespaces.join if not plan.namespaces.needs_intermediate() else ():
         kernel.setns(own.namespaces[join.kind], 0, join.path)
         if join.kind == "mount":
             posix.chdir(plan.rootfs)  # setns moved us to the root of that namespace
@@ -90,8 +97,10 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
         kernel.unshare(c.CLONE_NEWCGROUP)
 
     rootfs = Rootfs(kernel, plan.rootfs)
+    rootfs.handed = own.mounts
+    rootfs.pid_namespace = own.namespaces.get("pid")
     apply_all(plan.setup, rootfs, kernel)
-    _build(plan, rootfs, kernel)
+    _build(plan, rootfs, kernel, channel, own)
     if plan.meet:
         posix.write(channel.writer, HOOKS)
         if posix.read(channel.go_reader, 1) != DONE:
@@ -154,14 +163,20 @@ def last_mile(plan: Plan, *, cwd_late: str | None = None, filter_flags: int = 0)
     ]
 
 
-def _build(plan: Plan, rootfs: Rootfs, kernel: LinuxKernel) -> None:
+def _build(
+    plan: Plan, rootfs: Rootfs, kernel: LinuxKernel, channel: Channel, own: Belongings
+) -> None:
     if not plan.namespaces.own("mount"):
         rootfs.fd = posix.open(".", c.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
         return
     # Propagation first: a source that is cloned while host mounts are still shared would hand
     # the container's mounts on to the host.
     apply_all(plan.build[:1], rootfs, kernel)
+    if own.sources is not None:
+        own.sources.offer(rootfs)
     prepare_all((*plan.build, *plan.finish), rootfs, kernel)
+    if own.sources is not None and rootfs.asked:
+        own.sources.fetch(rootfs, channel)
     apply_all(plan.build[1:], rootfs, kernel)
 
 

@@ -14,16 +14,9 @@ if TYPE_CHECKING:
     from libseccomp.profile import LinuxSeccomp
 
     from .document import Spec
-    from .linux import Linux
-    from .mounts import Mount
 
     # Whose field, which one, and whether an owner of that kind asks for it.
     Row = tuple[str, str, Callable[[Any], bool]]
-
-
-def _joins_beside_user_namespace(linux: Linux) -> bool:
-    kinds = [namespace.type for namespace in linux.namespaces]
-    return "user" in kinds and any([namespace.path for namespace in linux.namespaces])
 
 
 def _notifies(seccomp: LinuxSeccomp | None) -> bool:
@@ -31,31 +24,17 @@ def _notifies(seccomp: LinuxSeccomp | None) -> bool:
     return seccomp is not None and any([s.action == "SCMP_ACT_NOTIFY" for s in seccomp.syscalls])
 
 
-def _has_idmap_option(mount: Mount) -> bool:
-    return any([option.partition("=")[0] in ("idmap", "ridmap") for option in mount.options])
-
-
 ROWS: tuple[Row, ...] = (
     ("process", "apparmorProfile", lambda p: bool(p.apparmor_profile)),
     ("process", "selinuxLabel", lambda p: bool(p.selinux_label)),
-    ("mounts[]", "uidMappings", lambda m: bool(m.uid_mappings)),
-    ("mounts[]", "gidMappings", lambda m: bool(m.gid_mappings)),
-    ("mounts[]", "options", _has_idmap_option),
     ("hooks", "startContainer", lambda h: bool(h.start_container)),
-    ("linux", "namespaces", _joins_beside_user_namespace),
-    ("linux.namespaces[]", "type", lambda n: n.type == "time"),
-    ("linux", "timeOffsets", lambda x: bool(x.time_offsets)),
     ("linux", "netDevices", lambda x: bool(x.net_devices)),
-    ("linux", "mountLabel", lambda x: bool(x.mount_label)),
     ("linux", "seccomp", lambda x: _notifies(x.seccomp)),
     ("linux", "intelRdt", lambda x: x.intel_rdt is not None),
 )
 # What a path alone does not tell.
 _NOTES = {
-    "linux.namespaces": " (joining by path together with a user namespace)",
-    "linux.namespaces[].type": " (time)",
     "linux.seccomp": " (SCMP_ACT_NOTIFY)",
-    "mounts[].options": " (idmap)",
 }
 
 

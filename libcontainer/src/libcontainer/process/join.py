@@ -1,0 +1,99 @@
+"""The intermediate: joins namespaces for an init that lives in a user namespace, and ends.
+
+    main                intermediate                         init
+      clone ───────────>│ enters the cgroup
+      waits             │ joins, what the host owns first
+                        │ makes mqueue and sysfs of those
+                        │ joins the user namespace, is root there
+                        │ clone3(CLONE_PARENT) ─────────────>│ waits, as ever
+      <──────────── pid │ ends
+      maps, go ─────────────────────────────────────────────>│
+
+Init cannot do it: inside its user namespace it may not enter what the host owns.  Main must not:
+a rootless main could never come back.  By CLONE_PARENT init is main's child all the same.
+"""
+
+from __future__ import annotations
+
+import errno
+import posix
+import struct
+
+from ..kernel import constants as c
+from ..namespaces import KINDS
+from ..rootfs.root import Rootfs
+from ..rootfs.steps import NewMount
+from .channel import PID, send_error
+from .init import run_init
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..kernel.linux import LinuxKernel
+    from ..namespaces import Join
+    from ..plan.plan import Plan
+    from .channel import Channel
+    from .init import Belongings
+
+# The file systems that belong to a namespace, and that nobody below its owner may make.
+_OF_NAMESPACE = {"mqueue": "ipc", "sysfs": "network"}
+
+
+def run_intermediate(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> None:
+    """Join, clone init, tell its pid.  Never returns; a failure is told to main."""
+    try:
+        pid = _join_and_clone(plan, kernel, own)
+        if pid == 0:
+            run_init(plan, kernel, channel, own)
+        posix.write(channel.writer, PID + struct.pack("<I4x", pid))
+    except BaseException as e:
+        send_error(channel.writer, e)
+    posix._exit(0)
+
+
+def _join_and_clone(plan: Plan, kernel: LinuxKernel, own: Belongings) -> int:
+    if own.entry is not None:
+        # With the host's credentials; init is born where we are.
+        own.entry.enter()
+        own.entry.close()
+        own.entry = None
+    namespaces = plan.namespaces
+    if namespaces.joins("user"):
+        # Soon somebody else is root over us.
+        kernel.prctl(c.PR_SET_DUMPABLE, 0)
+    waiting = _join(plan, kernel, own, [j for j in namespaces.join if j.kind != "user"])
+    _make_mounts(plan, kernel, own, but={j.kind for j in waiting})
+    for join in namespaces.join:
+        if join.kind == "user":
+            kernel.setns(own.namespaces["user"], c.CLONE_NEWUSER, join.path)
+            if plan.become_uid is not None and plan.become_gid is not None:
+                # Before the clone: what it makes belongs to who makes it.
+                groups = None if plan.payload.groups is None else ()
+                kernel.become(plan.become_uid, plan.become_gid, groups)
+    if left := _join(plan, kernel, own, waiting):
+        raise OSError(errno.EPERM, "setns: operation not permitted", left[0].path)
+    return kernel.clone3(namespaces.clone | c.CLONE_PARENT, signal=0)
+
+
+def _join(plan: Plan, kernel: LinuxKernel, own: Belongings, joins: list[Join]) -> list[Join]:
+    """Join what we may; return what we may not, which its owner's root may."""
+    refused = []
+    for join in joins:
+        try:
+            kernel.setns(own.namespaces[join.kind], KINDS[join.kind][0], join.path)
+        except OSError as e:
+            if e.errno != errno.EPERM:
+                raise
+            refused.append(join)
+            continue
+        if join.kind == "mount":
+            posix.chdir(plan.rootfs)  # setns moved us to the root of that namespace
+    return refused
+
+
+def _make_mounts(plan: Plan, kernel: LinuxKernel, own: Belongings, *, but: set[str]) -> None:
+    """Make for init what it could not make: the file systems of the namespaces just joined."""
+    rootfs = Rootfs(kernel, plan.rootfs)
+    for step in plan.build:
+        kind = _OF_NAMESPACE.get(step.kind) if isinstance(step, NewMount) else None
+        if isinstance(step, NewMount) and kind and plan.namespaces.joins(kind) and kind not in but:
+            own.mounts[step.destination] = step.make(rootfs, kernel)
