@@ -28,7 +28,7 @@ _PTS_MAJOR = range(136, 144)
 class ConsoleSocket:
     """The engine's socket, connected in the runtime's own namespaces and handed to init."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, what: str = "console socket") -> None:
         import _socket  # only containers with a terminal need it
 
         self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
@@ -38,7 +38,7 @@ class ConsoleSocket:
             # Through the directory's handle: a socket's address holds 108 bytes, a path more.
             self._socket.connect(f"/proc/self/fd/{fd}/{name}")
         except OSError as e:
-            text = f"connect to console socket: {(e.strerror or '').lower()}"
+            text = f"connect to {what}: {(e.strerror or '').lower()}"
             raise OSError(e.errno, text, path) from e
         finally:
             posix.close(fd)
@@ -89,20 +89,12 @@ def make_console(
 
     Needs a session of its own.  Raises OSError.
     """
-    master = _open_master(rootfs, kernel)
+    mount = rootfs.mounts.get("/dev/pts")
+    start, path = (mount, "ptmx") if mount is not None else (rootfs.fd, "/dev/pts/ptmx")
+    master, slave = open_pty(terminal, kernel, start, path)
     try:
-        unlock = struct.pack("i", 0)
-        fcntl.ioctl(master, c.TIOCSPTLCK, unlock)
-        flags = posix.O_RDWR | posix.O_NOCTTY | posix.O_CLOEXEC
-        slave = fcntl.ioctl(master, c.TIOCGPTPEER, flags)
-        if posix.major(posix.fstat(slave).st_rdev) not in _PTS_MAJOR:
-            raise OSError(errno.ENOTTY, "the pty's other end is no terminal", "/dev/pts/ptmx")
-        if terminal.rows and terminal.columns:
-            size = struct.pack("4H", terminal.rows, terminal.columns, 0, 0)
-            fcntl.ioctl(master, c.TIOCSWINSZ, size)
         _bind_console(slave, rootfs, kernel)
-        number = struct.unpack("i", fcntl.ioctl(master, c.TIOCGPTN, bytes(4)))[0]
-        socket.send(master, f"/dev/pts/{number}")
+        socket.send(master, pty_name(master))
         socket.close()
     finally:
         posix.close(master)
@@ -131,9 +123,35 @@ def own_stdio(uid: int, kernel: Kernel) -> None:
                 raise
 
 
-def _open_master(rootfs: Rootfs, kernel: Kernel) -> int:
-    mount = rootfs.mounts.get("/dev/pts")
-    start, path = (mount, "ptmx") if mount is not None else (rootfs.fd, "/dev/pts/ptmx")
+def open_pty(terminal: Terminal, kernel: Kernel, start: int, path: str) -> tuple[int, int]:
+    """Return the two ends, master first, of a new pty of the devpts whose ptmx is at `path`.
+
+    `start` is a handle of the devpts, or of a root that holds it; from inside or outside the
+    container.  Raises OSError.
+    """
+    master = _open_master(kernel, start, path)
+    try:
+        fcntl.ioctl(master, c.TIOCSPTLCK, struct.pack("i", 0))  # unlock
+        flags = posix.O_RDWR | posix.O_NOCTTY | posix.O_CLOEXEC
+        slave: int = fcntl.ioctl(master, c.TIOCGPTPEER, flags)
+        if posix.major(posix.fstat(slave).st_rdev) not in _PTS_MAJOR:
+            raise OSError(errno.ENOTTY, "the pty's other end is no terminal", "/dev/pts/ptmx")
+        if terminal.rows and terminal.columns:
+            size = struct.pack("4H", terminal.rows, terminal.columns, 0, 0)
+            fcntl.ioctl(master, c.TIOCSWINSZ, size)
+    except BaseException:
+        posix.close(master)
+        raise
+    return master, slave
+
+
+def pty_name(master: int) -> str:
+    """Return the name of a pty's other end, in the devpts that it belongs to."""
+    number = struct.unpack("i", fcntl.ioctl(master, c.TIOCGPTN, bytes(4)))[0]
+    return f"/dev/pts/{number}"
+
+
+def _open_master(kernel: Kernel, start: int, path: str) -> int:
     rule = resolve.IN_ROOT | c.RESOLVE_NO_SYMLINKS
     fd = resolve.open_path(kernel, start, path, flags=c.O_PATH | posix.O_NOFOLLOW, resolve=rule)
     with resolve.Handle(fd):

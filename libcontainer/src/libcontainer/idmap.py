@@ -66,6 +66,20 @@ def in_user_namespace(uid_map: str) -> bool:
     return uid_map.split() != ["0", "0", "4294967295"]
 
 
+def maps_root(map: str) -> bool:
+    """Whether the text of a uid_map or gid_map has an id 0 inside."""
+    return any([line.split()[0] == "0" for line in map.splitlines()])
+
+
+def host_id(map: str, id: int) -> int | None:
+    """Return what a uid_map's text makes of an id inside, as the map's reader sees it."""
+    for line in map.splitlines():
+        inside, outside, size = [int(word) for word in line.split()]
+        if inside <= id < inside + size:
+            return outside + id - inside
+    return None
+
+
 def _outside(ranges: tuple[IdRange, ...], id: int) -> int | None:
     for line in ranges:
         if line.inside <= id < line.inside + line.size:

@@ -48,7 +48,8 @@ class SavedState(Record):
     cgroup: CgroupState
     private_pids: bool  # init's end is the end of all processes of the container
     annotations: dict[str, str] = {}
-    hooks: tuple[str, ...] = ()  # kinds that the document has: poststart, poststop
+    hooks: tuple[str, ...] = ()  # kinds that the document has, of those that follow create
+    keyring: bool = True  # it has a session keyring of its own
     oci_version: str = OCI_VERSION
 
 

@@ -8,6 +8,7 @@ from libcgroups.manager import open_manager
 
 from .. import _log, codec, state
 from ..errors import ContainerError, InitFailed, SpecError
+from ..handover import PidfdSocket, check_preserved, write_pid_file
 from ..kernel.linux import LinuxKernel
 from ..plan.host import probe
 from ..plan.make import Options, make_plan
@@ -37,6 +38,7 @@ class CreateOptions:
         bundle: str = ".",
         config: str = "config.json",
         console_socket: str | None = None,
+        pidfd_socket: str | None = None,
         pid_file: str | None = None,
         no_pivot: bool = False,
         no_new_keyring: bool = False,
@@ -52,6 +54,7 @@ class CreateOptions:
         self.bundle = bundle
         self.config = config
         self.console_socket = console_socket
+        self.pidfd_socket = pidfd_socket
         self.pid_file = pid_file
         self.no_pivot = no_pivot
         self.no_new_keyring = no_new_keyring
@@ -78,7 +81,8 @@ def create(id: str, options: CreateOptions) -> int:
         raise SpecError(not_yet)
     rootfs = _rootfs(spec, bundle)
     console = _console(spec, options)
-    _check_preserved(options.preserve_fds)
+    pidfd_socket = None if options.pidfd_socket is None else PidfdSocket(options.pidfd_socket)
+    check_preserved(options.preserve_fds)
 
     directory = state.claim(options.root, id)
     cgroup = None
@@ -90,7 +94,7 @@ def create(id: str, options: CreateOptions) -> int:
         plan = make_plan(spec, host, _plan_options(id, bundle, rootfs, options))
         directory.keep_document(text)
         own = _belongings(plan, spec, directory, options, console)
-        saved = _saved(id, plan, cgroup)
+        saved = _saved(id, plan, cgroup, options)
         # Before the first thing is made outside the directory: killed from here on, we leave a
         # state that says where the cgroup is.
         directory.save(saved)
@@ -102,6 +106,8 @@ def create(id: str, options: CreateOptions) -> int:
         pid = main.create(as_sibling=options.as_sibling)
         if options.on_terminal is not None and own.console is not None:
             options.on_terminal(own.console.receive())
+        if pidfd_socket is not None:
+            pidfd_socket.send(pid, "standard")
         _commit(directory, saved, main, own, options)
     except BaseException:
         _undo(directory, cgroup)
@@ -181,16 +187,6 @@ def _console(spec: Spec, options: CreateOptions) -> str | None:
     return options.console_socket
 
 
-def _check_preserved(count: int) -> None:
-    for i in range(count):
-        try:
-            posix.fstat(3 + i)
-        except OSError as e:
-            why = (e.strerror or "").lower()
-            text = f"unable to stat preserved-fd {3 + i} (of {count}): {why}"
-            raise InitFailed("preserve-fds", e.errno, text) from e
-
-
 def _cgroup(spec: Spec, id: str, options: CreateOptions) -> CgroupManager:
     rootless = options.rootless
     if rootless is None:
@@ -259,10 +255,11 @@ def _belongings(
     return own
 
 
-def _saved(id: str, plan: Plan, cgroup: CgroupManager) -> state.SavedState:
+def _saved(id: str, plan: Plan, cgroup: CgroupManager, options: CreateOptions) -> state.SavedState:
     hooks = plan.hooks
     kinds = []
     if hooks is not None:
+        kinds += ["startContainer"] if hooks.start_container else []
         kinds += ["poststart"] if hooks.poststart else []
         kinds += ["poststop"] if hooks.poststop else []
     return state.SavedState(
@@ -278,6 +275,7 @@ def _saved(id: str, plan: Plan, cgroup: CgroupManager) -> state.SavedState:
         private_pids=plan.namespaces.new("pid"),
         annotations=plan.annotations,
         hooks=tuple(kinds),
+        keyring=not options.no_new_keyring,
     )
 
 
@@ -295,23 +293,6 @@ def _commit(
     if options.pid_file is not None:
         write_pid_file(options.pid_file, main.pid)
     _log.debug(f"container {saved.id} created, pid {main.pid}")
-
-
-def write_pid_file(path: str, pid: int) -> None:
-    """Write a pid in decimal, so that the file is never seen half written."""
-    folder, _, name = path.rpartition("/")
-    new = f"{folder + '/' if folder or path[:1] == '/' else ''}.{name}"
-    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW | posix.O_CLOEXEC
-    try:
-        fd = posix.open(new, flags, 0o666)
-        try:
-            posix.write(fd, str(pid).encode())
-        finally:
-            posix.close(fd)
-        posix.rename(new, path)
-    except OSError as e:
-        why = (e.strerror or "").lower()
-        raise InitFailed("pid file", e.errno, f"write pid file {path}: {why}") from e
 
 
 def _undo(directory: state.StateDirectory, cgroup: CgroupManager | None) -> None:
