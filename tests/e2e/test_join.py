@@ -175,3 +175,60 @@ def test_a_path_of_another_kind_is_refused(workshop):
 
     assert result.status == 1
     assert "setns" in result.stderr
+
+
+OFFSETS = {"boottime": {"secs": 1_000_000_000, "nanosecs": 5}, "monotonic": {"secs": 7}}
+
+
+@pytest.mark.parametrize("user", [False, True], ids=["host-user", "new-user"])
+@pytest.mark.parametrize("offsets", [OFFSETS, None], ids=["offsets", "none"])
+def test_time_namespace(workshop, user, offsets):
+    """
+    The clocks of a new time namespace are ahead by what the document says, from the first process.
+    """
+    config = workshop.config("sh", "-c", "cat /proc/self/timens_offsets /proc/uptime")
+    if user:
+        config["linux"].update(with_user(config))
+    config["linux"]["namespaces"].append({"type": "time"})
+    if offsets:
+        config["linux"]["timeOffsets"] = offsets
+
+    _, result = run(workshop, config)
+
+    assert (result.status, result.stderr) == (0, "")
+    clocks, uptime = result.stdout.rsplit("\n", 2)[:2]
+    expected = ["monotonic", "7", "0", "boottime", "1000000000", "5"]
+    none = ["monotonic", "0", "0", "boottime", "0", "0"]
+    assert clocks.split() == (expected if offsets else none)
+    assert (float(uptime.split()[0]) > 1_000_000_000) is bool(offsets)
+
+
+def test_clocks_below_zero_are_refused(workshop):
+    """
+    No clock can begin before the boot.
+    """
+    config = workshop.config("true")
+    config["linux"]["namespaces"].append({"type": "time"})
+    config["linux"]["timeOffsets"] = {"boottime": {"secs": -(10**15)}}
+
+    _, result = run(workshop, config)
+
+    assert result.status == 1
+    assert "set the clocks of the time namespace: numerical result out of range" in result.stderr
+
+
+def test_time_namespace_by_path(workshop, delete_after):
+    """
+    A time namespace is joined by its path.
+    """
+    config = workshop.config("sleep", "60")
+    config["linux"]["namespaces"].append({"type": "time"})
+    config["linux"]["timeOffsets"] = OFFSETS
+    first = workshop.create(config)
+    delete_after(first)
+    first.start()
+    config = workshop.config("readlink", "/proc/self/ns/time")
+    path = f"/proc/{first.pid}/ns/time"
+    config["linux"]["namespaces"].append({"type": "time", "path": path})
+
+    assert workshop.inside(config).strip() == os.readlink(path)

@@ -89,7 +89,12 @@ def enter_new_time(kernel: Kernel, clocks: int, offsets: str) -> None:
     try:
         kernel.unshare(c.CLONE_NEWTIME)
         if offsets:
-            posix.write(clocks, offsets.encode())
+            try:
+                posix.write(clocks, offsets.encode())
+            except OSError as e:
+                why = posix.strerror(e.errno or 0).lower()
+                text = f"set the clocks of the time namespace: {why}"
+                raise OSError(e.errno, text) from e
     finally:
         posix.close(clocks)
     fd = posix.open("/proc/self/ns/time_for_children", posix.O_RDONLY | posix.O_CLOEXEC)
