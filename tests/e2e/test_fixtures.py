@@ -8,6 +8,7 @@ of a user namespace.
 import json
 import os
 import resource
+import stat
 import sys
 from pathlib import Path
 
@@ -76,6 +77,10 @@ def adapt(config, workshop, neighbour):
     process, linux = config["process"], config["linux"]
     process["args"] = ["/bin/sh", "-c", SCRIPT]
     adapt_limits(process, linux.get("resources") or {})
+    if linux.get("uidMappings"):
+        # Nobody makes devices in a user namespace; they are bound from where the host has them.
+        for device in linux.get("devices", ()):
+            device["path"] = host_path(device)
     config["root"]["path"] = "rootfs"
     if "cgroupsPath" in linux:
         linux["cgroupsPath"] = f"/{workshop.id()}"
@@ -89,6 +94,16 @@ def adapt(config, workshop, neighbour):
         for number, hook in enumerate(hooks):
             hook["path"] = recorder(workshop, number)
     return config
+
+
+def host_path(device):
+    """Return where this host has a device."""
+    numbers = os.makedev(device["major"], device["minor"])
+    for path in Path("/dev").iterdir():
+        found = path.stat() if not path.is_symlink() else None
+        if found and stat.S_ISCHR(found.st_mode) and found.st_rdev == numbers:
+            return str(path)
+    pytest.skip(f"needs the device {device['path']} on the host")
 
 
 def adapt_limits(process, resources):
