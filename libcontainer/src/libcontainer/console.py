@@ -18,7 +18,7 @@ from .rootfs import resolve
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .kernel import Kernel
-    from .plan.plan import Terminal
+    from .plan.process import Terminal
     from .rootfs.root import Rootfs
 
 _PTMX = posix.makedev(5, 2)

@@ -17,7 +17,7 @@ from ..rootfs import resolve
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..kernel import Kernel
-    from ..plan.plan import Command
+    from ..plan.process import Command
 
 _STRING_LIMIT = 131072  # bytes, with the NUL: MAX_ARG_STRLEN
 _TOTAL_LIMIT = 6 << 20  # bytes: three quarters of _STK_LIM, however large the stack may grow
