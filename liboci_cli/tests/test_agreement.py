@@ -79,6 +79,8 @@ def test_every_command_has_a_record():
     Table and records name the same commands.
     """
     assert {"", *[c.name for c in COMMANDS]} == set(RECORDS)
+    assert len(RECORDS) == len(COMMANDS) + 1
+    assert [name for name in RECORDS if name not in RECORDS] == []
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=[c.name for c in COMMANDS])
@@ -150,7 +152,8 @@ def records(record, options, arguments=()):
             strategies[argument.field] = st.lists(WORDS).map(tuple)
             continue
         optional = argument.default is None and not argument.required
-        strategies[argument.field] = WORDS | st.none() if optional else WORDS
+        words = st.sampled_from(argument.choices) if argument.choices else WORDS
+        strategies[argument.field] = words | st.none() if optional else words
     return st.builds(record, **strategies)
 
 

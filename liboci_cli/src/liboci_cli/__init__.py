@@ -23,10 +23,13 @@ if TYPE_CHECKING:
         VersionArgs,
         parse,
     )
+    from .checkpointing import CheckpointArgs, RestoreArgs
     from .commands import OCI
     from .errors import UsageError
+    from .hosting import CompletionArgs, InfoArgs, SetupArgs
     from .manual import man_page
     from .people import complete, completion_script, completion_variable, group, help_text, hint
+    from .running import EventsArgs, MountsArgs, PauseArgs, PsArgs, ResumeArgs, UpdateArgs
     from .table import Argument, Command, Option, Table
     from .writer import render
 else:
@@ -46,25 +49,36 @@ else:
 
 _HOME = {
     "Argument": "table",
+    "CheckpointArgs": "checkpointing",
     "Command": "table",
+    "CompletionArgs": "hosting",
     "CreateArgs": "args",
     "DeleteArgs": "args",
+    "EventsArgs": "running",
     "ExecArgs": "args",
     "FeaturesArgs": "args",
     "GlobalArgs": "args",
     "HelpArgs": "args",
+    "InfoArgs": "hosting",
     "Invocation": "args",
     "KillArgs": "args",
     "ListArgs": "args",
+    "MountsArgs": "running",
     "OCI": "commands",
     "Option": "table",
+    "PauseArgs": "running",
+    "PsArgs": "running",
     "RECORDS": "args",
     "Record": "_record",
+    "RestoreArgs": "checkpointing",
+    "ResumeArgs": "running",
     "RunArgs": "args",
+    "SetupArgs": "hosting",
     "SpecArgs": "args",
     "StartArgs": "args",
     "StateArgs": "args",
     "Table": "table",
+    "UpdateArgs": "running",
     "UsageError": "errors",
     "VersionArgs": "args",
     "complete": "people",
@@ -79,26 +93,37 @@ _HOME = {
 }
 
 __all__ = [
-    "OCI",
-    "RECORDS",
     "Argument",
+    "CheckpointArgs",
     "Command",
+    "CompletionArgs",
     "CreateArgs",
     "DeleteArgs",
+    "EventsArgs",
     "ExecArgs",
     "FeaturesArgs",
     "GlobalArgs",
     "HelpArgs",
+    "InfoArgs",
     "Invocation",
     "KillArgs",
     "ListArgs",
+    "MountsArgs",
+    "OCI",
     "Option",
+    "PauseArgs",
+    "PsArgs",
+    "RECORDS",
     "Record",
+    "RestoreArgs",
+    "ResumeArgs",
     "RunArgs",
+    "SetupArgs",
     "SpecArgs",
     "StartArgs",
     "StateArgs",
     "Table",
+    "UpdateArgs",
     "UsageError",
     "VersionArgs",
     "complete",

@@ -16,14 +16,16 @@ from .reader import read_command, read_globals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any, TypeAlias
 
     from .table import Table
 
     Args: TypeAlias = Any  # which record it is depends on the command's name
+    _Records: TypeAlias = Mapping[str, type[Any]]
 else:
     Args = object  # attrs resolves the name when somebody asks for an invocation's fields
+    _Records = object  # the class behind Mapping's own costs 1 ms
 
 
 class GlobalArgs(Record):
@@ -145,21 +147,70 @@ class VersionArgs(Record):
     """`--version`."""
 
 
-# The record of each command; the empty name is the program itself.
-RECORDS: Mapping[str, type[Any]] = {
-    "": GlobalArgs,
-    "run": RunArgs,
-    "create": CreateArgs,
-    "start": StartArgs,
-    "exec": ExecArgs,
-    "state": StateArgs,
-    "kill": KillArgs,
-    "delete": DeleteArgs,
-    "list": ListArgs,
-    "spec": SpecArgs,
-    "features": FeaturesArgs,
-    "help": HelpArgs,
-}
+class Records(_Records):
+    """The record of each command, a mapping.
+
+    What is rare is in modules that are loaded when their record is asked for.
+    """
+
+    def __init__(self, here: dict[str, type[Any]], later: dict[str, tuple[str, str]]) -> None:
+        self._here, self._later = here, later
+
+    def __getitem__(self, name: str) -> type[Any]:
+        if (found := self._here.get(name)) is None:
+            module, record = self._later[name]
+            found = getattr(__import__(f"{__package__}.{module}", None, None, (record,)), record)
+            self._here[name] = found
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._here or name in self._later
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a record, or `default` where there is no such command."""
+        return self[name] if name in self else default
+
+    def keys(self) -> Any:
+        """Return the names."""
+        return dict.fromkeys([*self._here, *self._later])
+
+
+# The empty name is the program itself.
+RECORDS = Records(
+    {
+        "": GlobalArgs,
+        "run": RunArgs,
+        "create": CreateArgs,
+        "start": StartArgs,
+        "exec": ExecArgs,
+        "state": StateArgs,
+        "kill": KillArgs,
+        "delete": DeleteArgs,
+        "list": ListArgs,
+        "spec": SpecArgs,
+        "features": FeaturesArgs,
+        "help": HelpArgs,
+    },
+    {
+        "ps": ("running", "PsArgs"),
+        "events": ("running", "EventsArgs"),
+        "update": ("running", "UpdateArgs"),
+        "pause": ("running", "PauseArgs"),
+        "resume": ("running", "ResumeArgs"),
+        "mounts": ("running", "MountsArgs"),
+        "checkpoint": ("checkpointing", "CheckpointArgs"),
+        "restore": ("checkpointing", "RestoreArgs"),
+        "info": ("hosting", "InfoArgs"),
+        "setup": ("hosting", "SetupArgs"),
+        "completion": ("hosting", "CompletionArgs"),
+    },
+)
 
 
 class Invocation(Record):

@@ -16,6 +16,21 @@ from .table import (
     help_option,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _later(module: str, name: str) -> Callable[[], Command]:
+    """Return what makes a row that is in a module not loaded yet."""
+
+    def make() -> Command:
+        home = __import__(f"{__package__}.{module}", None, None, (name,))
+        made: Command = getattr(home, name)()
+        return made
+
+    return make
+
 
 def _global_options() -> tuple[Option, ...]:
     return (
@@ -78,8 +93,12 @@ def _global_options() -> tuple[Option, ...]:
     )
 
 
-def _id() -> Argument:
+def _new_id() -> Argument:
     return Argument("id", "ID", "the container's name, unique below the state directory")
+
+
+def _id() -> Argument:
+    return Argument("id", "ID", "the container's name", offers="containers")
 
 
 def _create_options() -> tuple[Option, ...]:
@@ -130,7 +149,7 @@ def _create() -> Command:
         ("create --bundle /srv/web web1",),
         _create_options()
         + (Option(("no-subreaper",), FLAG, "accepted for run's sake, without effect"),),
-        (_id(),),
+        (_new_id(),),
     )
 
 
@@ -147,7 +166,7 @@ def _run() -> Command:
             Option(("keep",), FLAG, "do not delete the container when it has ended"),
             Option(("no-subreaper",), FLAG, "do not adopt what the container's processes leave"),
         ),
-        (_id(),),
+        (_new_id(),),
     )
 
 
@@ -203,7 +222,7 @@ def _exec_process_options() -> tuple[Option, ...]:
         Option(("tty", "t"), FLAG, "give the process a terminal"),
         Option(("user", "u"), TEXT, "numbers of user and, if it differs, group", "UID[:GID]"),
         Option(("additional-gids", "g"), TEXTS, "add a supplementary group", "GID"),
-        Option(("cap", "c"), TEXTS, "add a capability", "CAP"),
+        Option(("cap", "c"), TEXTS, "add a capability", "CAP", offers="capabilities"),
         Option(("no-new-privs",), FLAG, "let the process gain no privileges"),
         Option(("apparmor",), TEXT, "AppArmor profile of the process", "PROFILE"),
         Option(("process-label",), TEXT, "SELinux label of the process", "LABEL"),
@@ -272,6 +291,7 @@ def _kill() -> Command:
                 "number, or name with or without SIG",
                 required=False,
                 default="SIGTERM",
+                offers="signals",
             ),
         ),
         options_stop=True,
@@ -360,7 +380,9 @@ def _help() -> Command:
         "show help for the program or a command",
         "Shows what --help shows.",
         ("help create",),
-        arguments=(Argument("topic", "COMMAND", "the command to explain", required=False),),
+        arguments=(
+            Argument("topic", "COMMAND", "what to explain", required=False, offers="commands"),
+        ),
     )
 
 
@@ -372,11 +394,22 @@ OCI = Table(
         "start": _start,
         "exec": _exec,
         "state": _state,
+        "list": _list,
+        "ps": _later("running", "ps"),
+        "events": _later("running", "events"),
+        "update": _later("running", "update"),
+        "pause": _later("running", "pause"),
+        "resume": _later("running", "resume"),
+        "mounts": _later("running", "mounts"),
         "kill": _kill,
         "delete": _delete,
-        "list": _list,
+        "checkpoint": _later("checkpointing", "checkpoint"),
+        "restore": _later("checkpointing", "restore"),
         "spec": _spec,
         "features": _features,
+        "info": _later("hosting", "info"),
+        "setup": _later("hosting", "setup"),
+        "completion": _later("hosting", "completion"),
         "help": _help,
         "h": _help,
     },

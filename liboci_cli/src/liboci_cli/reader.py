@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from .table import Command, Option, Table
+    from .table import Argument, Command, Option, Table
 
 # The function that Go names in its error, and the least and largest value.
 _NUMBERS = {
@@ -72,8 +72,16 @@ def _read_rest(command: Command, words: Sequence[str], program: str) -> dict[str
         if argument.many:
             values[argument.field] = tuple(found[at:])
         elif at < len(found):
+            if argument.choices and found[at] not in argument.choices:
+                raise UsageError(_no_choice(argument, found[at]))
             values[argument.field] = found[at]
     return values
+
+
+def _no_choice(argument: Argument, word: str) -> str:
+    if argument.refusal is not None:
+        return argument.refusal.replace("{}", printable(word))
+    return f"{argument.metavar} must be one of {', '.join(argument.choices)}"
 
 
 def _no_topic(word: str) -> UsageError:

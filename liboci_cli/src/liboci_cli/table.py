@@ -42,6 +42,7 @@ class Option(Record):
     choices: tuple[str, ...] = ()
     refusal: str | None = None  # what to say of a value that is no choice; `{}` is the value
     hidden: bool = False  # works, but is not shown
+    offers: str = ""  # what completion proposes: see `people.OFFERS`; others are taken too
 
     @property
     def field(self) -> str:
@@ -76,6 +77,9 @@ class Argument(Record):
     required: bool = True
     default: str | None = None
     many: bool = False  # takes all that follow; the last argument only
+    choices: tuple[str, ...] = ()
+    refusal: str | None = None  # what to say of a word that is no choice; `{}` is the word
+    offers: str = ""  # what completion proposes: see `people.OFFERS`; others are taken too
 
     @property
     def usage(self) -> str:
@@ -85,8 +89,10 @@ class Argument(Record):
 
     @property
     def note(self) -> str:
-        """What the argument is, and what it is by default."""
-        return f"{self.help} (default: {self.default})" if self.default else self.help
+        """What the argument is, which words it takes and what it is by default."""
+        words = [", ".join(self.choices)] if self.choices else []
+        words += [f"default: {self.default}"] if self.default else []
+        return f"{self.help} ({'; '.join(words)})" if words else self.help
 
 
 class Command(Record):
