@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import posix
-
 from libcontainer.ops.create import CreateOptions
 
 from .log import environment
-from .output import state_root
+from .output import absolute, state_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,16 +15,13 @@ if TYPE_CHECKING:
 def create_options(options: GlobalArgs, args: CreateArgs) -> CreateOptions:
     """Return what the command line asks of a new container."""
     manager = options.cgroup_manager
-    if args.pidfd_socket is not None:
-        from .output import BadOption
-
-        raise BadOption("not supported yet: --pidfd-socket")
     return CreateOptions(
         root=state_root(options),
         bundle=args.bundle or ".",
         config=args.config,
-        console_socket=_absolute(args.console_socket),
-        pid_file=_absolute(args.pid_file),
+        console_socket=absolute(args.console_socket),
+        pidfd_socket=absolute(args.pidfd_socket),
+        pid_file=absolute(args.pid_file),
         no_pivot=args.no_pivot,
         no_new_keyring=args.no_new_keyring,
         preserve_fds=args.preserve_fds + _listen_fds(),
@@ -40,7 +35,3 @@ def _listen_fds() -> int:
     """Return how many descriptors a socket-activating caller hands on.  sd_listen_fds(3)."""
     text = environment("LISTEN_FDS")
     return int(text) if text.isascii() and text.isdigit() else 0
-
-
-def _absolute(path: str | None) -> str | None:
-    return path if path is None or path.startswith("/") else f"{posix.getcwd()}/{path}"

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from liboci_cli.args import GlobalArgs
 
-_PREFIXES = {"create": "create failed: ", "run": "run failed: "}
+_PREFIXES = {"create": "create failed: ", "run": "run failed: ", "exec": "exec failed: "}
+# Of a failure that is ours; exec's tells it from the program's own 1.
+_STATUSES = {"exec": 255}
 
 
 def main() -> NoReturn:
@@ -53,10 +55,11 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:
         return 1  # whoever read our output has gone
     except Exception as e:
-        return _failure(e, log, command)
+        _failure(e, log, command)
+        return _STATUSES.get(command, 1)
 
 
-def _failure(e: Exception, log: Log, command: str) -> int:
+def _failure(e: Exception, log: Log, command: str) -> None:
     from libcontainer.errors import ContainerError, NoSuchContainer, SpecError
 
     prefix = _PREFIXES.get(command, "")
@@ -66,7 +69,8 @@ def _failure(e: Exception, log: Log, command: str) -> int:
         if (module := sys.modules.get(name + ".errors")) is not None:
             roots += (getattr(module, error),)
     if not isinstance(e, (*roots, ValueError)):
-        return _crash(e, log, prefix)
+        _crash(e, log, prefix)
+        return
     if environment("PYOCI_DEBUG"):
         _trace(e)
     hint = None
@@ -79,7 +83,6 @@ def _failure(e: Exception, log: Log, command: str) -> int:
         what = f" {e.filename}" if e.filename is not None else ""
         text = f"{(e.strerror or str(e)).lower()}{':' if what else ''}{what}"
     log.error(prefix + text, hint)
-    return 1
 
 
 def _crash(e: Exception, log: Log, prefix: str) -> int:
@@ -138,4 +141,5 @@ def _open_stdio() -> None:
         try:
             posix.fstat(fd)
         except OSError:
-            posix.open("/dev/null", posix.O_RDWR)
+            # Not close-on-exec: what the caller left closed is still stdio of what we execute.
+            posix.set_inheritable(posix.open("/dev/null", posix.O_RDWR), True)

@@ -31,6 +31,11 @@ def write(text: str) -> None:
         rest = rest[posix.write(1, rest) :]
 
 
+def absolute(path: str | None) -> str | None:
+    """Return a path that means the same after a change of directory."""
+    return path if path is None or path.startswith("/") else f"{posix.getcwd()}/{path}"
+
+
 def state_root(options: GlobalArgs) -> str:
     """Return the state root: `--root`, or by runc's rule the same for every call of one user."""
     if options.root is not None:

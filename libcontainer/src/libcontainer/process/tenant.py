@@ -1,0 +1,310 @@
+"""main, when it adds a process to a container.
+
+    main                                        stub
+      opens init by pidfd, its root by handle
+      cwd and command looked up; list written
+      posix_spawn ────────────────────────────> in the runtime's namespaces
+      reaps what has only forked <─────────── P   once into the cgroup (v2), once into the pid
+                                                  namespace; each child is main's
+      rlimits and all that takes host rights <─ R
+                                              g ─> reductions
+                                            <── S  then execve; the end of the pipe is success
+
+No Python is forked, so this works beside threads, and nothing of Python is ever charged to, or
+seen in, the container.
+"""
+
+from __future__ import annotations
+
+import _signal
+import errno
+import fcntl
+import posix
+import stat
+import struct
+
+from .. import identity
+from ..adjustments import adjust
+from ..errors import ContainerError, InitFailed, StepFailed, WrongStatus
+from ..kernel import constants as c
+from ..plan.tenant import Way, handle_names, tenant_mile
+from ..rootfs import resolve
+from . import channel as ch
+from . import command, lastmile
+from .refusal import call_failed
+from .stub.memfd import sealed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from libcgroups.protocol import CgroupManager
+
+    from ..kernel import Kernel
+    from ..kernel.linux import LinuxKernel
+    from ..plan.lastmile import Entry
+    from ..plan.tenant import TenantPlan
+    from .placement import Placement
+
+MOVE = b"C"  # from the stub: put me into the cgroup
+_STDIO = (0, 1, 2)
+
+
+class Inside:
+    """A running container's init as main holds it.  A context manager."""
+
+    def __init__(self, id: str, pid: int, started: int) -> None:
+        """Open init and its root.  Raises WrongStatus when it has ended."""
+        self.pid = pid
+        pidfd = identity.open_pidfd(pid, started)
+        if pidfd is None:
+            raise WrongStatus(id, "stopped", "cannot exec in a stopped container")
+        self.pidfd = pidfd
+        flags = c.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC
+        try:
+            self.root = posix.open(f"/proc/{pid}/root", flags)
+        except FileNotFoundError:
+            posix.close(pidfd)
+            raise WrongStatus(id, "stopped", "cannot exec in a stopped container") from None
+        except BaseException:
+            posix.close(pidfd)
+            raise
+        # After the open: what was opened by its pid was init's.
+        if not identity.is_alive(pid, started):
+            self.close()
+            raise WrongStatus(id, "stopped", "cannot exec in a stopped container")
+
+    def __enter__(self) -> Inside:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of both."""
+        posix.close(self.pidfd)
+        posix.close(self.root)
+
+
+class Program:
+    """What the tenant executes, found in the container; `path` goes to execve."""
+
+    def __init__(
+        self, plan: TenantPlan, inside: Inside, kernel: Kernel, *, path: str | None = None
+    ) -> None:
+        """Look for it as root of the container would; the stub judges as who it becomes.
+
+        `path` is given where it is not looked for by the first argument.  Raises InitFailed.
+        """
+        asked = plan.command
+        self.args = asked.args
+        self.env = command.environment(asked, kernel, inside.root)
+        command.check_size(self.args, self.env)
+        self.cwd_late: str | None = None
+        cwd = -1
+        try:
+            flags = c.O_PATH | posix.O_DIRECTORY
+            cwd = resolve.open_path(kernel, inside.root, asked.cwd, flags=flags)
+        except OSError as e:
+            if e.errno != errno.EACCES:
+                why = posix.strerror(e.errno or 0).lower()
+                text = f'chdir to cwd ("{asked.cwd}") set in config.json failed: {why}'
+                raise InitFailed("cwd", e.errno, text) from e
+            self.cwd_late = asked.cwd
+        try:
+            sought = asked if path is None else asked.replace(args=(path,))
+            start = cwd if cwd >= 0 else inside.root
+            self.path = command.find(sought, self.env, kernel, inside.root, start)
+        finally:
+            if cwd >= 0:
+                posix.close(cwd)
+
+
+class Tenant:
+    """The conversation with one tenant, from the spawn of the stub until it runs."""
+
+    def __init__(
+        self,
+        plan: TenantPlan,
+        inside: Inside,
+        program: Program,
+        kernel: LinuxKernel,
+        cgroup: CgroupManager,
+        *,
+        filter: bytes = b"",
+        filter_flags: int = 0,
+        stdio: tuple[int, int, int] = _STDIO,
+    ) -> None:
+        """`filter` is classic BPF; `stdio` are descriptors that it gets as 0, 1 and 2."""
+        self.plan, self.inside, self.program = plan, inside, program
+        self.kernel, self.cgroup = kernel, cgroup
+        self.filter, self.filter_flags, self.stdio = filter, filter_flags, stdio
+        self.pid = 0
+
+    def start(self, placements: Iterator[Placement]) -> int:
+        """Return the pid of the tenant, a child of ours that has become its program.
+
+        Raises ContainerError or OSError; then nothing is left of it.
+        """
+        for placement in placements:
+            try:
+                return self._start(placement)
+            except StepFailed as e:
+                # A cgroup of v2 that hands controllers on holds no processes any more: whoever
+                # did that has moved init, so that is where the next way leads.
+                if e.errno != errno.EBUSY or placement.directory is None:
+                    raise
+                refusal = e
+            finally:
+                placement.close()
+        raise refusal
+
+    def _start(self, placement: Placement) -> int:
+        mile = self._list(placement)
+        talk = ch.Channel()
+        try:
+            try:
+                self._spawn(mile, placement, talk)
+            finally:
+                talk.in_main()
+            self._converse(mile, talk)
+        except BaseException:
+            self._end(talk)
+            raise
+        talk.close_main()
+        return self.pid
+
+    def _list(self, placement: Placement) -> list[Entry]:
+        self.way = Way(
+            born=placement.directory is not None,
+            tasks=len(placement.tasks),
+            moved=placement.moved,
+        )
+        return tenant_mile(
+            self.plan,
+            self.way,
+            cwd_late=self.program.cwd_late,
+            filter_flags=self.filter_flags,
+            channels=(0,) if self.plan.terminal else _channels(self.stdio),
+        )
+
+    def _spawn(self, mile: list[Entry], placement: Placement, talk: ch.Channel) -> None:
+        first = 3 + self.plan.preserve_fds
+        names = handle_names(self.plan, self.way)
+        numbers = {name: first + i for i, name in enumerate(names)}
+        image = lastmile.program(
+            mile,
+            handles=numbers,
+            path=self.program.path,
+            args=self.program.args,
+            env=self.program.env,
+            filter=self.filter,
+            numbers=self.kernel.number,
+            report=numbers["sync"],
+        )
+        own: dict[str, int] = {
+            "sync": talk.writer,
+            "go": talk.go_reader,
+            "init": self.inside.pidfd,
+            "root": self.inside.root,
+        }
+        if placement.directory is not None:
+            own["cgroup"] = placement.directory
+        own |= {f"tasks{i}": fd for i, fd in enumerate(placement.tasks)}
+        moves = [(own[name], number) for name, number in numbers.items()]
+        self.pid = spawn(image, [*zip(self.stdio, _STDIO, strict=True), *moves])
+
+    def _converse(self, mile: list[Entry], talk: ch.Channel) -> None:
+        forks = len([entry for entry in mile if entry.fork])
+        ready = finished = False
+        while True:
+            kind, content = talk.hear()
+            if kind == ch.PID:
+                forks -= 1
+                posix.waitpid(self.pid, 0)  # it has only made the next
+                (self.pid,) = struct.unpack("<I4x", content)
+            elif kind == ch.READY:
+                ready = True
+            elif kind == MOVE:
+                self.cgroup.add(self.pid)
+                talk.tell_init(ch.GO)
+            elif kind == ch.SET:
+                finished = True
+            elif kind == ch.FAILED:
+                step, code = struct.unpack("<II", content)
+                raise call_failed(mile[step], code, self.plan.command, self.program.path)
+            elif finished:
+                return  # the pipe ended with the exec
+            else:
+                raise self._ended()
+            # The report of the last fork may be heard after `R` of the child.
+            if kind in (ch.PID, ch.READY) and ready and not forks:
+                adjust(self.plan.adjustments, self.pid, self.kernel)
+                talk.tell_init(ch.LIMITED)
+
+    def _ended(self) -> ContainerError:
+        _, status = posix.waitpid(self.pid, 0)
+        self.pid = 0
+        how = posix.waitstatus_to_exitcode(status)
+        text = "the process ended before it was the program"
+        return InitFailed("", None, text + (" (possibly OOM-killed)" if how == -9 else ""))
+
+    def _end(self, talk: ch.Channel) -> None:
+        """Kill and reap: nothing may keep the caller's stdio open."""
+        posix.close(talk.go_writer)  # who waits for it ends
+        while True:
+            if self.pid > 0:
+                posix.kill(self.pid, 9)
+                posix.waitpid(self.pid, 0)
+                self.pid = 0
+            # A child that told its failure before its parent could tell of the child.
+            kind, content = talk.hear()
+            if kind == ch.PID:
+                (self.pid,) = struct.unpack("<I4x", content)
+            elif not kind:
+                break
+        posix.close(talk.reader)
+
+
+def spawn(image: bytes, moves: list[tuple[int, int]]) -> int:
+    """Start the stub with descriptors at the numbers that its list names; return its pid.
+
+    All signals are at their defaults and none is blocked: what is ignored survives an exec.
+    """
+    top = max([number for _, number in moves]) + 1
+    copies: list[int] = []
+
+    def above(fd: int) -> int:
+        """Copy a descriptor to where no target overwrites it."""
+        copies.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, top))
+        return copies[-1]
+
+    fd = sealed(image, name="pyoci")
+    copies.append(fd)
+    try:
+        actions = [
+            (posix.POSIX_SPAWN_DUP2, above(source), number)
+            for source, number in moves
+            if source != number or source > 2
+        ]
+        return posix.posix_spawn(
+            f"/proc/self/fd/{above(fd)}",
+            ["pyoci:exec"],
+            {},
+            file_actions=actions,
+            setsigdef=_signal.valid_signals(),
+            setsigmask=(),
+        )
+    finally:
+        for copy in copies:
+            posix.close(copy)
+
+
+def _channels(stdio: tuple[int, int, int]) -> tuple[int, ...]:
+    """Return those of 0, 1 and 2 that the payload is to own: pipes and sockets."""
+    found = []
+    for number, fd in enumerate(stdio):
+        mode = posix.fstat(fd).st_mode
+        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+            found.append(number)
+    return tuple(found)
