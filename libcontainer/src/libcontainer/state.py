@@ -2,6 +2,7 @@
 
     ROOT/ID/state.json      what this module's record says; replaced by rename, never in place
     ROOT/ID/config.json     the document as it was when the container was created
+    ROOT/ID/resources.json  the limits in force, once an update has changed them
     ROOT/ID/start.fifo      the start barrier
 
 The directory is claimed first and the state committed last, so a runtime that is killed at any
@@ -24,7 +25,7 @@ from .errors import BadId, ContainerError, ContainerExists, NoSuchContainer, Spe
 
 OCI_VERSION = "1.3.0"
 FIFO = "start.fifo"
-_STATE, _CONFIG = "state.json", "config.json"
+_STATE, _CONFIG, _RESOURCES = "state.json", "config.json", "resources.json"
 _LIMIT = 1 << 24  # bytes of a state file
 _ID_START = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-")
 _ID_REST = _ID_START | {"."}
@@ -132,6 +133,17 @@ class StateDirectory:
     def document(self) -> str:
         """Return the document as it was when the container was created."""
         return self._read(_CONFIG)
+
+    def keep_resources(self, text: str) -> None:
+        """Keep the limits that an update has left in force."""
+        self._write(_RESOURCES, text)
+
+    def resources(self) -> str | None:
+        """Return the limits in force; None if they are still the document's."""
+        try:
+            return self._read(_RESOURCES)
+        except FileNotFoundError:
+            return None
 
     def make_fifo(self) -> int:
         """Make the start barrier and open it.

@@ -36,6 +36,26 @@ def absolute(path: str | None) -> str | None:
     return path if path is None or path.startswith("/") else f"{posix.getcwd()}/{path}"
 
 
+def read_file(path: str) -> str:
+    """Return the text of a file, of stdin for `-`.  Raises BadOption."""
+    try:
+        # Our own copy of stdin, so that both are closed alike.
+        fd = posix.dup(0) if path == "-" else posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError as e:
+        raise BadOption(f"open {path}: {(e.strerror or '').lower()}") from e
+    found = b""
+    try:
+        while part := posix.read(fd, 1 << 16):
+            found += part
+            if len(found) > 1 << 24:
+                raise BadOption(f"{path} is larger than 16 MiB")
+    except OSError as e:
+        raise BadOption(f"read {path}: {(e.strerror or '').lower()}") from e
+    finally:
+        posix.close(fd)
+    return found.decode("utf-8", "surrogateescape")
+
+
 def state_root(options: GlobalArgs) -> str:
     """Return the state root: `--root`, or by runc's rule the same for every call of one user."""
     if options.root is not None:

@@ -1,0 +1,24 @@
+"""resume: let the processes of a paused container go on."""
+
+from __future__ import annotations
+
+from libcgroups.manager import load_manager
+
+from ..errors import WrongStatus
+from ..state import open_directory
+from ..status import PAUSED, status_of
+
+TYPE_CHECKING = False
+
+
+def resume(id: str, *, root: str) -> None:
+    """Thaw the container's cgroup.
+
+    Raises NoSuchContainer, WrongStatus unless it is paused, CgroupError.
+    """
+    with open_directory(root, id) as directory:
+        saved = directory.load()
+        status = status_of(saved, directory)
+        if status != PAUSED:
+            raise WrongStatus(id, status, "container not paused")
+        load_manager(saved.cgroup).thaw()

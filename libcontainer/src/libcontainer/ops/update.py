@@ -1,0 +1,63 @@
+"""update: change a container's limits while it is there."""
+
+from __future__ import annotations
+
+from libcgroups.errors import CgroupError
+from libcgroups.manager import load_manager
+from libcgroups.resources import LinuxResources
+
+from .. import _log, codec
+from ..errors import SpecError, WrongStatus
+from ..limits import changed, merged, undoing
+from ..spec.load import load_spec
+from ..spec.rules.resources import faults
+from ..state import SavedState, StateDirectory, open_directory
+from ..status import CREATING, STOPPED, status_of
+from .kill import NOT_RUNNING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from libcgroups.protocol import CgroupManager
+
+
+def update(id: str, changes: LinuxResources, *, root: str) -> None:
+    """Set the limits that `changes` gives; keep them, so that the next update builds on them.
+
+    What is None or zero stays as it is, device rules always do.  If one limit is refused, those
+    set before it get their old values back.  Raises NoSuchContainer, WrongStatus, SpecError,
+    CgroupError.
+    """
+    if wrong := tuple(faults(changes.replace(devices=None), "$")):
+        raise SpecError(wrong)
+    with open_directory(root, id) as directory:
+        directory.lock()  # two updates at once would each build on the same old limits
+        saved = directory.load()
+        status = status_of(saved, directory)
+        if status in (STOPPED, CREATING):
+            raise WrongStatus(id, status, NOT_RUNNING)
+        old = limits_in_force(saved, directory)
+        new = merged(old, changes)
+        manager = load_manager(saved.cgroup)
+        wanted = changed(new, changes, unified="" in manager.paths and len(manager.paths) == 1)
+        _apply(manager, wanted, undoing(old, wanted))
+        directory.keep_resources(codec.dumps(new.to_json()))
+
+
+def limits_in_force(saved: SavedState, directory: StateDirectory) -> LinuxResources:
+    """Return the limits as the last update left them, or as the document gave them."""
+    text = directory.resources()
+    if text is not None:
+        return LinuxResources.from_json(codec.loads(text))
+    linux = load_spec(directory.document()).linux
+    return (linux.resources if linux else None) or LinuxResources()
+
+
+def _apply(manager: CgroupManager, wanted: LinuxResources, back: LinuxResources) -> None:
+    try:
+        manager.apply(wanted)
+    except CgroupError:
+        try:
+            manager.apply(back)
+        except CgroupError as e:
+            _log.warning(f"unable to set back limits: {e}")
+        raise

@@ -1,0 +1,53 @@
+"""What only people see, on a terminal: colours, sizes and times that read at a glance."""
+
+from __future__ import annotations
+
+import posix
+import time
+
+from .log import environment
+
+TYPE_CHECKING = False
+
+_COLOURS = {"created": "33", "creating": "33", "running": "32", "paused": "36", "stopped": "2"}
+_SPANS = ((60, "second"), (60, "minute"), (24, "hour"), (7, "day"), (1 << 30, "week"))
+
+
+def are_watching() -> bool:
+    """Whether stdout is a terminal."""
+    return posix.isatty(1)
+
+
+def coloured(text: str, status: str) -> str:
+    """Return the text in the colour of a status, plain where NO_COLOR or the terminal says so."""
+    code = _COLOURS.get(status)
+    if code is None or environment("NO_COLOR") or environment("TERM") in ("", "dumb"):
+        return text
+    return f"\x1b[{code}m{text}\x1b[0m"
+
+
+def ago(stamp: str) -> str:
+    """Return how long ago an RFC 3339 time in UTC was: `5 minutes ago`."""
+    then = _epoch(stamp)
+    left = max(0, int(time.time()) - then)
+    for size, unit in _SPANS:
+        if left < size:
+            return f"{left} {unit}{'' if left == 1 else 's'} ago"
+        left //= size
+    return stamp
+
+
+def _epoch(stamp: str) -> int:
+    from calendar import timegm
+
+    return timegm(time.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S"))
+
+
+def amount(count: int) -> str:
+    """Return bytes with a unit of 1024: `1.5MiB`; none for a number that stands for no limit."""
+    if count >= 1 << 62:
+        return "none"
+    value, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1024 and len(units) > 1:
+        value, units = value / 1024, units[1:]
+    return f"{value:.4g}{units[0]}"

@@ -1,0 +1,59 @@
+"""Sizes, numbers and durations as people type them, read as runc does."""
+
+from __future__ import annotations
+
+from .output import BadOption
+
+TYPE_CHECKING = False
+
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def size(option: str, text: str | None) -> int | None:
+    """Return bytes: digits with b, k, m, g, t or p (powers of 1024), or -1.  None is None."""
+    if text is None or text == "-1":
+        return None if text is None else -1
+    number = text.lower().removesuffix("b").removesuffix("i").rstrip()
+    unit = number[-1:] if number[-1:] in _UNITS else ""
+    digits = number.removesuffix(unit).rstrip()
+    if not _is_decimal(digits):
+        raise BadOption(f"invalid value for {option}: invalid size: '{text}'")
+    return int(float(digits) * _UNITS[unit]) if "." in digits else int(digits) * _UNITS[unit]
+
+
+def number(option: str, text: str | None, *, signed: bool = False) -> int | None:
+    """Return a decimal number of 64 bits.  None is None, empty text too."""
+    if not text:
+        return None
+    digits = text[1:] if signed and text[0] in "+-" else text
+    low, high = (-(1 << 63), (1 << 63) - 1) if signed else (0, (1 << 64) - 1)
+    if digits.isascii() and digits.isdigit() and low <= int(text) <= high:
+        return int(text)
+    raise BadOption(f"invalid value for {option}: {text}")
+
+
+def duration(option: str, text: str) -> float:
+    """Return seconds: `500ms`, `1m30s`, or digits alone.  Never 0 or less."""
+    total = float(text) if _is_decimal(text) else _sum(text)
+    if total is None:
+        raise BadOption(
+            f'invalid value "{text}" for flag -{option}: time: invalid duration "{text}"'
+        )
+    if total <= 0:
+        raise BadOption(f"duration {option} must be greater than 0")
+    return total
+
+
+def _sum(text: str) -> float | None:
+    import re
+
+    sign = -1.0 if text.startswith("-") else 1.0
+    parts = re.findall(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", text)
+    if not parts or "".join([n + u for n, u in parts]) != text.lstrip("+-"):
+        return None
+    return sign * sum([float(n) * _SECONDS[u] for n, u in parts])
+
+
+def _is_decimal(text: str) -> bool:
+    return text.isascii() and text.replace(".", "", 1).isdigit()
