@@ -11,6 +11,7 @@ from libcgroups.devices import (
     READ,
     WRITE,
     DeviceAccess,
+    parse_access,
     parse_list,
     resolve,
     transition,
@@ -224,10 +225,20 @@ def test_transition_leads_to_the_target(first, second):
     known = None if current.allow else current
 
     for allows, line in transition(known, target):
-        text = "a *:* rwm" if line == "a" else line
-        current.add(rule(allows, text))
+        write_as_kernel(current, allows, "a *:* rwm" if line == "a" else line)
 
     assert current == target
+
+
+def write_as_kernel(current, allows, text):
+    """One line to devices.allow or devices.deny: exceptions go by exact match, others stay."""
+    kind, numbers, letters = text.split(" ")
+    key = (kind, *[ANY if n == "*" else int(n) for n in numbers.split(":")])
+    if kind != "a" and allows == current.allow and key in current.exceptions:
+        left = current.exceptions.pop(key) & ~parse_access(letters, 0)
+        current.exceptions |= {key: left} if left else {}
+    else:
+        current.add(rule(allows, text))
 
 
 def test_program_of_docker_fits():
