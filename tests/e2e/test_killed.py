@@ -124,6 +124,25 @@ def test_delete_may_be_killed_and_repeated(workshop, bundle, strace):
     assert failed == {}
 
 
+@pytest.mark.slow
+def test_start_may_be_killed_and_repeated(workshop, bundle, strace):
+    """The container then still waits, or it runs: never anything between."""
+    calls = ("openat", "flock", "write", "poll", "close")
+    first = workshop.create(bundle)
+    counts = count_calls(workshop, strace, calls, "start", first.id)
+    assert first.wait() == 3 and first.delete().status == 0
+    assert counts["write"] == 1
+    for call, count in counts.items():
+        # What comes before belongs to the interpreter's own start.
+        for n in range(max(1, count - 5), count + 1):
+            container = workshop.create(bundle)
+            kill_at(workshop, strace, call, n, "start", container.id)
+            if container.status == "created":
+                assert told(container.start()) == SILENT
+            assert container.wait() == 3
+            assert told(container.delete()) == SILENT
+
+
 @pytest.mark.parametrize(
     "call", ["unshare", "setsid", "open_tree", "move_mount", "fsopen", "pivot_root"]
 )

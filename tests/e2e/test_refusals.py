@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -189,7 +190,7 @@ def namespace_of_another_kind(bundle):
     # The test's own process lives on while the runtime looks, so use its uts as a "network".
     set_namespace_path(bundle.config, "network", f"/proc/{os.getpid()}/ns/uts")
     bundle.write()
-    return re.compile(r".*/ns/uts.*invalid argument.*")
+    return re.compile(r"(?=.*/ns/uts).*invalid argument.*")
 
 
 def set_namespace_path(config, kind, path):
@@ -449,6 +450,23 @@ def test_a_resolved_link_in_the_root_stays_inside(workshop):
     assert "root:x:0:0" in workshop.inside(bundle)
     assert list(outside.iterdir()) == []
     assert Path(f"{bundle.rootfs}{outside}").is_dir()
+
+
+# -- what a failure leaves open
+
+
+@pytest.mark.parametrize(
+    "spoil", [command_missing, failing_hook, source_missing, no_document, rlimit_above_the_hosts]
+)
+def test_a_failure_lets_go_of_the_callers_pipes(workshop, spoil):
+    """conmon and Buildah read them to their end: nothing may keep them open."""
+    bundle = workshop.bundle(["true"])
+    spoil(bundle)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with workshop.spawn("create", "-b", bundle.path, workshop.id(), **pipes) as runtime:
+        out, err = runtime.communicate(timeout=5)
+    assert (out, runtime.returncode) == (b"", 1)
+    assert err.startswith(b"create failed: ")
 
 
 # -- the log
