@@ -25,20 +25,27 @@ _CAPTURED = 65536  # bytes of output that are kept
 
 
 def run_hooks(
-    kind: str, hooks: tuple[Hook, ...], state: str, *, cwd: str, env: tuple[str, ...] = ()
+    kind: str,
+    hooks: tuple[Hook, ...],
+    state: str,
+    *,
+    cwd: str,
+    env: tuple[str, ...] = (),
+    output: tuple[int, int] = (-1, -1),
 ) -> None:
     """Run the hooks of one kind in order; stop at the first that fails.
 
     `state` is the state document as JSON, `env` what a hook without its own gets beside the
-    standard PATH.  Raises HookFailed.
+    standard PATH.  `output` is where they write, stdout and stderr; -1 is kept for the error's
+    text.  Raises HookFailed.
     """
     for index, hook in enumerate(hooks):
-        reason = _run(hook, state.encode(), cwd, (STANDARD_PATH, *env))
+        reason = _run(hook, state.encode(), cwd, (STANDARD_PATH, *env), output)
         if reason:
             raise HookFailed(kind, index, reason)
 
 
-def _run(hook: Hook, state: bytes, cwd: str, env: tuple[str, ...]) -> str:
+def _run(hook: Hook, state: bytes, cwd: str, env: tuple[str, ...], given: tuple[int, int]) -> str:
     """Run one hook; return why it failed, or nothing."""
     in_reader, in_writer = posix.pipe2(posix.O_CLOEXEC)
     out_reader, out_writer = posix.pipe2(posix.O_CLOEXEC)
@@ -46,7 +53,8 @@ def _run(hook: Hook, state: bytes, cwd: str, env: tuple[str, ...]) -> str:
     pid = posix.fork()
     if not pid:
         try:
-            _become(hook, in_reader, out_writer, cwd, env)
+            stdout, stderr = [fd if fd >= 0 else out_writer for fd in given]
+            _become(hook, (in_reader, stdout, stderr), cwd, env)
         except OSError as e:
             text = f"fork/exec {hook.path}: {(e.strerror or '').lower()}"
             posix.write(failed_writer, text.encode())
@@ -68,10 +76,11 @@ def _run(hook: Hook, state: bytes, cwd: str, env: tuple[str, ...]) -> str:
                 pass  # the writing end was closed when all was written
 
 
-def _become(hook: Hook, stdin: int, output: int, cwd: str, env: tuple[str, ...]) -> None:
-    posix.dup2(stdin, 0)
-    posix.dup2(output, 1)
-    posix.dup2(output, 2)
+def _become(hook: Hook, stdio: tuple[int, int, int], cwd: str, env: tuple[str, ...]) -> None:
+    # Moved above first: they may be 0 to 2 themselves.
+    moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in stdio]
+    for number, fd in enumerate(moved):
+        posix.dup2(fd, number)
     # Engines leak descriptors to us, the container's pipes among them; a hook that stays would
     # hold them open.
     for name in posix.listdir("/proc/self/fd"):

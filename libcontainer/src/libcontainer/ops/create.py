@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from libcgroups.protocol import CgroupManager
 
+    from ..annotations import Wishes
     from ..plan.plan import Plan
     from ..spec.document import Spec
 
@@ -76,12 +77,19 @@ def create(id: str, options: CreateOptions) -> int:
     bundle = _bundle(options.bundle)
     text = _read_document(bundle, options.config)
     spec = load_spec(text)
+    wishes = None
+    if spec.annotations and any([key.startswith("run.oci.") for key in spec.annotations]):
+        from ..annotations import read  # rare
+
+        spec, wishes = read(spec)
     validate(spec)
     if not_yet := unsupported(spec):
         raise SpecError(not_yet)
     rootfs = _rootfs(spec, bundle)
     console = _console(spec, options)
     pidfd_socket = None if options.pidfd_socket is None else PidfdSocket(options.pidfd_socket)
+    receiver = wishes.pidfd_receiver if wishes is not None else None
+    pidfd_receiver = None if receiver is None else PidfdSocket(receiver)
     check_preserved(options.preserve_fds)
 
     directory = state.claim(options.root, id)
@@ -91,9 +99,14 @@ def create(id: str, options: CreateOptions) -> int:
         cgroup = _cgroup(spec, id, options)
         kernel = LinuxKernel()
         host = probe(spec, cgroups=dict(cgroup.paths), unified=posix.access(_UNIFIED, posix.F_OK))
-        plan = make_plan(spec, host, _plan_options(id, bundle, rootfs, options))
+        given = _plan_options(id, bundle, rootfs, options)
+        if wishes is not None:
+            given = given.replace(
+                keep_groups=wishes.keep_groups, seccomp_strict=wishes.seccomp_strict
+            )
+        plan = make_plan(spec, host, given)
         directory.keep_document(text)
-        own = _belongings(plan, spec, directory, options, console)
+        own = _belongings(plan, wishes, directory, options, console)
         saved = _saved(id, plan, cgroup, options)
         # Before the first thing is made outside the directory: killed from here on, we leave a
         # state that says where the cgroup is.
@@ -108,6 +121,8 @@ def create(id: str, options: CreateOptions) -> int:
             options.on_terminal(own.console.receive())
         if pidfd_socket is not None:
             pidfd_socket.send(pid, "standard")
+        if pidfd_receiver is not None:
+            pidfd_receiver.send(pid, " ")
         _commit(directory, saved, main, own, options)
     except BaseException:
         _undo(directory, cgroup)
@@ -224,7 +239,7 @@ def _plan_options(id: str, bundle: str, rootfs: str, options: CreateOptions) -> 
 
 def _belongings(
     plan: Plan,
-    spec: Spec,
+    wishes: Wishes | None,
     directory: state.StateDirectory,
     options: CreateOptions,
     console: str | None,
@@ -235,13 +250,15 @@ def _belongings(
     if plan.seccomp is not None:
         from libseccomp.cache import load  # only with a profile
 
-        compiled = load(plan.seccomp, f"{options.root}/.seccomp")
+        folder = f"{options.root}/.seccomp"
+        compiled = load(plan.seccomp, folder, refuse_unknown=plan.seccomp_strict)
         own.filter, own.filter_flags = compiled.program, compiled.flags
+        own.notifies = compiled.notifies
     if plan.terminal is not None:
         from ..console import ConsolePair, ConsoleSocket
 
         own.console = ConsoleSocket(console) if console is not None else ConsolePair()
-    if plan.meet:
+    if plan.meet or own.notifies:
         document = {
             "ociVersion": state.OCI_VERSION,
             "id": plan.id,
@@ -252,6 +269,10 @@ def _belongings(
         if plan.annotations:
             document["annotations"] = plan.annotations
         own.hook_state = codec.dumps(document)
+        if wishes is not None and plan.meet:
+            from ..annotations import open_output
+
+            own.hook_output = open_output(plan.annotations)
     return own
 
 

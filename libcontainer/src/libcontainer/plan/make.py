@@ -50,6 +50,8 @@ class Options(Record):
     pivot: bool = True
     keyring: bool = True
     preserve_fds: i32 = 0
+    keep_groups: bool = False  # supplementary groups stay the caller's
+    seccomp_strict: bool = False
 
 
 def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
@@ -96,6 +98,7 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
             denies_setgroups=(
                 mapping.denies_setgroups(host.euid) if mapping else not host.setgroups
             ),
+            keep_groups=options.keep_groups,
         ),
         inherited=inherited(linux),
         umask=umask(process),
@@ -107,6 +110,7 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         hooks=spec.hooks,
         meet=_has_create_hooks(spec) or any([_opens_device(step) for step in build]),
         seccomp=seccomp_profile(linux),
+        seccomp_strict=options.seccomp_strict,
         terminal=terminal(process),
         pivot=options.pivot,
         propagation=_final_propagation(linux),

@@ -44,6 +44,7 @@ class Plan(Record):
     hooks: Hooks | None
     meet: bool  # init waits for main after the mounts: there are hooks, or a device was mounted
     seccomp: LinuxSeccomp | None
+    seccomp_strict: bool  # a name that nobody knows is an error
     terminal: Terminal | None
     pivot: bool
     propagation: i64 | None  # of `/`, after the pivot

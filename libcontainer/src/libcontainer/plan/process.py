@@ -48,19 +48,21 @@ def payload(
     capabilities: CapabilitySets,
     last_capability: int,
     denies_setgroups: bool,
+    keep_groups: bool = False,
 ) -> Payload:
     """Return what the process makes of itself.
 
-    `last_capability` is the highest of the bounding set that it begins with.  Raises SpecError
+    `last_capability` is the highest of the bounding set that it begins with; `keep_groups` leaves
+    the supplementary groups alone, whatever the document lists.  Raises SpecError
     for groups that the user namespace does not allow to set.
     """
     groups = process.user.additional_gids
-    if denies_setgroups and groups:
+    if denies_setgroups and groups and not keep_groups:
         raise SpecError(("cannot set any additional groups in a rootless container",))
     return Payload(
         uid=process.user.uid,
         gid=process.user.gid,
-        groups=None if denies_setgroups else groups,
+        groups=None if denies_setgroups or keep_groups else groups,
         capabilities=capabilities,
         last_capability=last_capability,
         no_new_privileges=process.no_new_privileges,

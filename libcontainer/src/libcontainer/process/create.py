@@ -131,6 +131,10 @@ class Main:
             joins.append(("pid", self.plan.namespaces.pid))
         for kind, path in joins:
             self.own.namespaces[kind] = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        if self.plan.namespaces.pid:
+            from .procfs import make_procs  # rare
+
+            self.own.mounts.update(make_procs(self.plan, self.kernel, self.own.namespaces["pid"]))
 
     def _let_go(self, talk: ch.Channel) -> None:
         """Do what init waits for, and no more."""
@@ -170,6 +174,8 @@ class Main:
                 if not awaited:
                     self._limit()
                     talk.tell_init(ch.LIMITED)
+                    if self.own.notifies:
+                        self._hand_over_listener(talk)
             elif kind == ch.SET:
                 return
             elif kind == ch.ERROR:
@@ -178,6 +184,17 @@ class Main:
                 raise self._failed_call(*struct.unpack("<II", content))
             else:
                 raise self._ended(plan)
+
+    def _hand_over_listener(self, talk: ch.Channel) -> None:
+        from ..codec import loads
+        from ..seccomp import hand_over  # rare
+
+        profile = self.plan.seccomp
+        if profile is not None:
+            state = loads(self.own.hook_state) | {"pid": self.pid}
+            # Above what stays open while the filter is loaded: see `reduce`.
+            number = 3 + self.plan.preserve_fds + 2
+            hand_over(profile, self.pid, number, state, self.kernel, talk.reader)
 
     def _limit(self) -> None:
         """What must wait for the end of Python in init, but not for the loss of its rights."""
@@ -197,8 +214,9 @@ class Main:
         if hooks is None:
             return
         state = self.own.hook_state.replace('"pid":0', f'"pid":{self.pid}')
-        run_hooks("prestart", hooks.prestart, state, cwd=self.plan.bundle)
-        run_hooks("createRuntime", hooks.create_runtime, state, cwd=self.plan.bundle)
+        cwd, output = self.plan.bundle, self.own.hook_output
+        run_hooks("prestart", hooks.prestart, state, cwd=cwd, output=output)
+        run_hooks("createRuntime", hooks.create_runtime, state, cwd=cwd, output=output)
 
     def _set_oom_score(self) -> None:
         score = self.plan.oom_score_adj

@@ -52,7 +52,9 @@ class Belongings:
         self.born_in_namespace = False  # the cgroup namespace came with the clone
         self.filter = b""  # classic BPF
         self.filter_flags = 0
+        self.notifies = False  # the filter has a listener
         self.console: ConsoleSocket | None = None
+        self.hook_output = -1, -1  # where hooks write; -1: kept for the error text
         self.hook_state = ""  # with %d for the pid as init sees it
 
 
@@ -186,7 +188,8 @@ def _container_hooks(plan: Plan, rootfs: Rootfs, own: Belongings) -> None:
     # The root by its handle: its path may be closed to the container's root.
     posix.fchdir(rootfs.fd)
     state = own.hook_state.replace('"pid":0', f'"pid":{posix.getpid()}')
-    run_hooks("createContainer", plan.hooks.create_container, state, cwd=".")
+    hooks = plan.hooks.create_container
+    run_hooks("createContainer", hooks, state, cwd=".", output=own.hook_output)
 
 
 def _open_cwd(plan: Plan, rootfs: Rootfs, kernel: LinuxKernel) -> tuple[int, str | None]:
@@ -206,12 +209,13 @@ def _open_cwd(plan: Plan, rootfs: Rootfs, kernel: LinuxKernel) -> tuple[int, str
 def _place(handles: dict[str, int], first: int) -> dict[str, int]:
     """Move the handles: sync and gate right above the preserved ones, the others above those.
 
-    So one close_range closes all but them, and main knows the number of what comes next.  All
+    So one close_range closes all but them.  The number between stays free: it is that of the next
+    descriptor, the seccomp listener, and main must find nothing else there.  All
     of them outlive the exec of the stub, and none of them that of the payload: see `reduce`.
     """
     fixed = {"sync": first, "gate": first + 1}
     moved = {
-        name: fcntl.fcntl(fd, fcntl.F_DUPFD, first + 2) if fd >= 0 else -1
+        name: fcntl.fcntl(fd, fcntl.F_DUPFD, first + 3) if fd >= 0 else -1
         for name, fd in handles.items()
     }
     for name, number in fixed.items():

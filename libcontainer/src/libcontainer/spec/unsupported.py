@@ -11,17 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from libseccomp.profile import LinuxSeccomp
-
     from .document import Spec
 
     # Whose field, which one, and whether an owner of that kind asks for it.
     Row = tuple[str, str, Callable[[Any], bool]]
-
-
-def _notifies(seccomp: LinuxSeccomp | None) -> bool:
-    # A listener's path alone asks for nothing.
-    return seccomp is not None and any([s.action == "SCMP_ACT_NOTIFY" for s in seccomp.syscalls])
 
 
 ROWS: tuple[Row, ...] = (
@@ -29,13 +22,8 @@ ROWS: tuple[Row, ...] = (
     ("process", "selinuxLabel", lambda p: bool(p.selinux_label)),
     ("hooks", "startContainer", lambda h: bool(h.start_container)),
     ("linux", "netDevices", lambda x: bool(x.net_devices)),
-    ("linux", "seccomp", lambda x: _notifies(x.seccomp)),
     ("linux", "intelRdt", lambda x: x.intel_rdt is not None),
 )
-# What a path alone does not tell.
-_NOTES = {
-    "linux.seccomp": " (SCMP_ACT_NOTIFY)",
-}
 
 
 def unsupported(spec: Spec) -> tuple[str, ...]:
@@ -53,7 +41,7 @@ def _lines(spec: Spec) -> Iterator[str]:
     for owner, key, asks in ROWS:
         for path, holder in owners[owner]:
             if asks(holder):
-                yield f"not supported yet: $.{path}.{key}{_NOTES.get(f'{owner}.{key}', '')}"
+                yield f"not supported yet: $.{path}.{key}"
 
 
 def _owners(spec: Spec) -> dict[str, list[tuple[str, Any]]]:
