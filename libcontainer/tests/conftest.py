@@ -1,6 +1,7 @@
 """What the tests of libcontainer share: roots, a process of one's own, counted descriptors."""
 
 import os
+import signal
 import traceback
 from pathlib import Path
 
@@ -75,6 +76,7 @@ def apart():
             said = ""
             try:
                 os.close(reader)
+                signal.alarm(60)  # seconds; one that hangs is a failure, not a hang of all tests
                 function()
             except pytest.skip.Exception as e:
                 said = f"skip: {e}"

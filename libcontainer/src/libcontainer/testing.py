@@ -53,6 +53,7 @@ class FakeKernel:
         self.fail: dict[str, Refusal] = {}
         self.returns: dict[str, Callable[..., int]] = {}
         self._real = LinuxKernel()
+        self.number = self._real.number
         self._what: dict[int, str] = {c.AT_FDCWD: "cwd"}
 
     @property
