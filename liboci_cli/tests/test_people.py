@@ -130,25 +130,45 @@ def test_unknown_shell():
         pytest.param("oci sta", ["plain,start", "plain,state"], id="command"),
         pytest.param("oci create --bu", ["plain,--bundle"], id="option"),
         pytest.param("oci list --format j", ["plain,json"], id="choice"),
+        pytest.param("oci list --format = j", ["plain,json"], id="choice after bash's ="),
+        pytest.param("oci list --format =", ["plain,table", "plain,json"], id="only bash's ="),
         pytest.param("oci create --bundle /", ["file,/"], id="path"),
         pytest.param("oci start we", ["plain,web1", "plain,web2"], id="id"),
-        pytest.param("oci kill web1 K", [], id="not-an-id"),
+        pytest.param("oci --root = /x start we", ["plain,web1", "plain,web2"], id="id, globals"),
+        pytest.param("oci create we", [], id="a new id"),
+        pytest.param("oci kill web1 K", ["plain,KILL"], id="signal"),
+        pytest.param("oci exec --cap CAP_KI", ["plain,CAP_KILL"], id="capability"),
+        pytest.param("oci exec web1 K", [], id="another program's word"),
+        pytest.param("oci help che", ["plain,checkpoint"], id="topic"),
+        pytest.param("oci mounts re", ["plain,remove"], id="word of an argument"),
+        pytest.param("oci mounts add web1 /", ["file,/"], id="file as an argument"),
+        pytest.param("oci completion z", ["plain,zsh"], id="shell"),
     ],
 )
 def test_completion(monkeypatch, line, expected):
     """
-    Commands, options, their words, files and ids are completed.
+    Commands, options, their words, files, signals and ids are completed.
     """
     monkeypatch.setenv("COMP_WORDS", line)
     monkeypatch.setenv("COMP_CWORD", str(len(line.split()) - 1))
+
+    found = complete("bash_complete", "oci", complete_id=lambda *_: ["web1", "web2", "db"])
+
+    assert found.splitlines() == expected
+
+
+def test_completion_of_ids_knows_what_was_typed(monkeypatch):
+    """
+    Who completes ids is told the command and the options before.
+    """
+    monkeypatch.setenv("COMP_WORDS", "oci --root /run/web delete --force w")
+    monkeypatch.setenv("COMP_CWORD", "5")
     asked = []
 
-    def ids(command):
-        asked.append(command)
-        return ["web1", "web2", "db"]
+    complete("bash_complete", "oci", complete_id=lambda *given: asked.append(given) or [])
 
-    assert complete("bash_complete", "oci", complete_id=ids).splitlines() == expected
-    assert asked in ([], ["start"])
+    ((command, options),) = asked
+    assert (command, options["root"], options["force"]) == ("delete", "/run/web", True)
 
 
 def test_man_page():

@@ -22,12 +22,13 @@ from .table import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, TypeAlias
 
     from .table import Argument, Command, Option, Table
 
-    CompleteId: TypeAlias = Callable[[str], Iterable[str]]  # a command's name to ids
+    # From a command's name, and the options that were typed, to ids.
+    CompleteId: TypeAlias = Callable[[str, Mapping[str, Any]], Iterable[str]]
 
 _WIDTH = 80
 _LABEL = 30  # widest label that still has its text beside it
@@ -110,6 +111,9 @@ def _shown(options: Iterable[Option]) -> list[tuple[str, str]]:
 
 
 def _option(row: Option) -> click.Option:
+    def complete(ctx: click.Context, param: Any, incomplete: str) -> list[str]:
+        return [word for word in _offered(ctx, row.offers) if word.startswith(incomplete)]
+
     return click.Option(
         [*row.spellings, row.field],
         type=click.Choice(row.choices) if row.choices else _TYPES.get(row.kind),
@@ -119,18 +123,48 @@ def _option(row: Option) -> click.Option:
         metavar=None if row.kind in WITHOUT_VALUE else row.metavar,
         help=row.help,
         hidden=row.hidden,
+        shell_complete=complete if row.offers else None,
     )
 
 
 def _argument(row: Argument, command: str, complete_id: CompleteId | None) -> click.Argument:
-    def complete(ctx: Any, param: Any, incomplete: str) -> list[str]:
-        found = complete_id(command) if complete_id and row.field == "id" else ()
-        return [id for id in found if id.startswith(incomplete)]
+    def complete(ctx: click.Context, param: Any, incomplete: str) -> list[str]:
+        if row.offers == "containers" and complete_id is not None:
+            typed = {**ctx.find_root().params, **ctx.params}
+            found = complete_id(command, typed)
+        else:
+            found = row.choices or _offered(ctx, row.offers)
+        return [word for word in found if word.startswith(incomplete)]
 
+    files = row.offers == "files"
     return click.Argument(
         [row.field],
         metavar=row.metavar,
         required=row.required,
         nargs=-1 if row.many else 1,
-        shell_complete=complete,
+        type=click.Path() if files else None,
+        shell_complete=None if files else complete,
     )
+
+
+def _offered(ctx: click.Context, offers: str) -> Iterable[str]:
+    """Return the words that completion proposes where any word may stand."""
+    if offers == "signals":
+        from signal import Signals
+
+        return [signal.name.removeprefix("SIG") for signal in Signals]
+    if offers == "capabilities":
+        return [f"CAP_{name}" for name in _CAPABILITIES.split()]
+    if offers == "commands" and isinstance(made := ctx.find_root().command, click.Group):
+        return list(made.commands)
+    return ()
+
+
+# capabilities(7)
+_CAPABILITIES = """
+AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE
+DAC_READ_SEARCH FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE
+MKNOD NET_ADMIN NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID
+SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO
+SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM
+"""

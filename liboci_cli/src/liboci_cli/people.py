@@ -24,8 +24,8 @@ SHELLS = ("bash", "zsh", "fish")
 def group(program: str, table: Table = OCI, complete_id: CompleteId | None = None) -> click.Group:
     """Make a click group with a command for each row of the table.
 
-    `complete_id` is given a command's name and returns the ids it could act on; it is called
-    when a shell wants to complete an id.
+    `complete_id` is given a command's name and the options typed so far, by field, and returns
+    the ids the command could act on; it is called when a shell wants to complete an id.
     """
     from .layout import Program  # click, 40 ms
 
@@ -113,7 +113,12 @@ def complete(
     """
     kind = _shell(instruction.partition("_")[0])
     made = group(program, table, complete_id)
-    return kind(made, {}, program, completion_variable(program)).complete()
+    shell = kind(made, {}, program, completion_variable(program))
+    words, incomplete = shell.get_completion_args()
+    # bash makes three words of `--root=/run`, by its COMP_WORDBREAKS.
+    words = [w for w, last in zip(words, ["", *words]) if w != "=" or last[:1] != "-"]
+    found = shell.get_completions(words, incomplete)
+    return "\n".join([shell.format_completion(item) for item in found])
 
 
 def _shell(name: str) -> type[click.shell_completion.ShellComplete]:

@@ -30,6 +30,9 @@ TEXTS = "texts"  # tuple[str, ...]: every value counts, a comma is a comma
 
 WITHOUT_VALUE = (FLAG, REQUEST, COUNT)
 
+# Words that completion proposes for an option or an argument, beside its choices.
+OFFERS = ("capabilities", "commands", "containers", "files", "signals")
+
 
 class Option(Record):
     """An option of a command or of the program."""
@@ -42,7 +45,7 @@ class Option(Record):
     choices: tuple[str, ...] = ()
     refusal: str | None = None  # what to say of a value that is no choice; `{}` is the value
     hidden: bool = False  # works, but is not shown
-    offers: str = ""  # what completion proposes: see `people.OFFERS`; others are taken too
+    offers: str = ""  # what completion proposes, one of OFFERS; other words are taken too
 
     @property
     def field(self) -> str:
@@ -79,7 +82,7 @@ class Argument(Record):
     many: bool = False  # takes all that follow; the last argument only
     choices: tuple[str, ...] = ()
     refusal: str | None = None  # what to say of a word that is no choice; `{}` is the word
-    offers: str = ""  # what completion proposes: see `people.OFFERS`; others are taken too
+    offers: str = ""  # what completion proposes, one of OFFERS; other words are taken too
 
     @property
     def usage(self) -> str:

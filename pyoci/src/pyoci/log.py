@@ -18,6 +18,12 @@ _LEVELS = {"error": 0, "warning": 1, "info": 2, "debug": 3}
 _NAMES = {"warn": "warning", "trace": "debug"}
 
 
+class BadLog(Exception):
+    """What `--log` names cannot be logged to."""
+
+    errno: int | None = None
+
+
 class Log:
     """The sink of one run of the program."""
 
@@ -27,21 +33,47 @@ class Log:
         self.json = json
         self.level = _LEVELS[_NAMES.get(level, level)]
         self.journal = journal
-        self.fd = _open(path) if path else None
+        self.ident = "pyoci"  # of what goes to the journal or to syslog
+        self.syslog = False
+        self.fd: int | None = None
+        if path is not None:
+            self._open(path)
+
+    def _open(self, path: str) -> None:
+        """Open what `--log` names: a file, or `file:PATH`, `journald:ID`, `syslog:ID`."""
+        kind, colon, rest = path.partition(":")
+        if not colon or "/" in kind:
+            self.fd = _open(path)
+        elif kind == "file":
+            self.fd = _open(rest)
+        elif kind in ("journald", "syslog"):
+            self.journal, self.syslog = self.journal or kind == "journald", kind == "syslog"
+            self.ident = rest or self.ident
+        else:
+            raise BadLog(f"unknown log type: {kind}")
 
     def take_over(self) -> None:
         """Make the libraries' messages ours."""
         sys.oci_log_sink = self.message  # type: ignore[attr-defined]
 
+    def wants(self, level: str) -> bool:
+        """Whether messages of that level are logged."""
+        return _LEVELS[level] <= self.level
+
+    def details(self, text: str) -> None:
+        """Keep what is for the log only, where that is a file and `--debug` is on."""
+        if self.fd is not None and self.wants("debug"):
+            _write(self.fd, self._record("debug", text))
+
     def message(self, level: str, text: str) -> None:
         """Write a message if its level is wanted.  Warnings always reach a terminal."""
-        wanted = _LEVELS[level] <= self.level
+        wanted = self.wants(level)
         if self.fd is not None and wanted:
             _write(self.fd, self._record(level, text))
         elif wanted or (level == "warning" and posix.isatty(2)):
             _write(2, self._record(level, text) if wanted else f"{level}: {text}\n")
-        if self.journal and wanted:
-            self._to_journal(level, text)
+        if wanted:
+            self._elsewhere(level, text)
 
     def error(self, text: str, hint: str | None = None) -> None:
         """Tell the error that ends the program: on stderr, and in the file if there is one."""
@@ -51,8 +83,7 @@ class Log:
         if hint is not None and posix.isatty(2):
             shown += f"hint: {hint}\n"
         _write(2, shown)
-        if self.journal:
-            self._to_journal("error", text)
+        self._elsewhere("error", text)
 
     def _record(self, level: str, text: str) -> str:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -62,10 +93,17 @@ class Log:
             return codec.dumps({"level": level, "msg": text, "time": stamp}) + "\n"
         return f'time="{stamp}" level={level} msg={_quoted(text)}\n'
 
-    def _to_journal(self, level: str, text: str) -> None:
-        from .journal import send
+    def _elsewhere(self, level: str, text: str) -> None:
+        if self.journal:
+            from .journal import send
 
-        self.journal = send(text, level)
+            self.journal = send(text, level, self.ident)
+            if not self.journal and posix.isatty(2):
+                _write(2, "warning: there is no journal to log to\n")
+        if self.syslog:
+            from .journal import send_to_syslog
+
+            self.syslog = send_to_syslog(text, level, self.ident)
 
 
 def quiet() -> Log:
@@ -75,11 +113,13 @@ def quiet() -> Log:
 
 def _open(path: str) -> int:
     """Open a log file for appending; /dev/stdout and /dev/stderr mean what we have as such."""
-    path = path.removeprefix("file:")
     if path in ("/dev/stdout", "/dev/stderr"):
         return 1 if path == "/dev/stdout" else 2
     flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC
-    return posix.open(path, flags, 0o644)
+    try:
+        return posix.open(path, flags, 0o644)
+    except OSError as e:
+        raise BadLog(f"open {path}: {(e.strerror or '').lower()}") from e
 
 
 def _write(fd: int, text: str) -> None:

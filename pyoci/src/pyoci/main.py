@@ -14,7 +14,7 @@ import sys
 from liboci_cli.args import parse
 from liboci_cli.errors import UsageError
 
-from .log import Log, environment, quiet
+from .log import BadLog, Log, environment, quiet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ def run(argv: list[str]) -> int:
     """Do what a command line says; return the exit status."""
     _open_stdio()
     log = quiet()
+    if asked := environment("_PYOCI_COMPLETE"):
+        from .completing import answer
+
+        return answer(asked)
     try:
         invocation = parse(argv, program="pyoci")
     except UsageError as e:
@@ -49,6 +53,10 @@ def run(argv: list[str]) -> int:
     command = invocation.command
     try:
         log = _log(invocation.globals)
+    except BadLog as e:
+        log.error(str(e))
+        return 1
+    try:
         module = __import__(f"pyoci.commands.{command}", fromlist=["run"])
         status: int = module.run(invocation.globals, invocation.args)
         return status
@@ -71,8 +79,7 @@ def _failure(e: Exception, log: Log, command: str) -> None:
     if not isinstance(e, (*roots, ValueError)):
         _crash(e, log, prefix)
         return
-    if environment("PYOCI_DEBUG"):
-        _trace(e)
+    _trace(e, log)
     hint = None
     if isinstance(e, NoSuchContainer):
         hint = f"the state root searched is {e.root}"
@@ -87,22 +94,30 @@ def _failure(e: Exception, log: Log, command: str) -> None:
 
 def _crash(e: Exception, log: Log, prefix: str) -> int:
     """A fault of ours: still one line; the trace is for whoever asks."""
-    if environment("PYOCI_DEBUG"):
-        _trace(e)
+    _trace(e, log)
     hint = "this is a fault of pyoci; PYOCI_DEBUG=1 shows where"
     log.error(f"{prefix}internal error: {type(e).__name__}: {e}", hint)
     return 1
 
 
-def _trace(e: Exception) -> None:
-    import traceback
+def _trace(e: Exception, log: Log) -> None:
+    """Show where it happened, to who asked: PYOCI_DEBUG=1 on stderr, --debug in the log."""
+    shown = environment("PYOCI_DEBUG")
+    if shown or log.wants("debug"):
+        import traceback
 
-    traceback.print_exception(e, file=sys.stderr)
+        text = "".join(traceback.format_exception(e))
+        log.details(text)
+        if shown:
+            posix.write(2, text.encode("utf-8", "backslashreplace"))
 
 
 def _usage_error(e: UsageError, log: Log) -> int:
     if e.globals is not None:
-        log = _log(e.globals)
+        try:
+            log = _log(e.globals)
+        except BadLog:
+            pass  # the command line is wrong, and that is told
     hint = None
     if posix.isatty(2):
         enable_site()

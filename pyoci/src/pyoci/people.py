@@ -8,6 +8,9 @@ import time
 from .log import environment
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
 _COLOURS = {"created": "33", "creating": "33", "running": "32", "paused": "36", "stopped": "2"}
 _SPANS = ((60, "second"), (60, "minute"), (24, "hour"), (7, "day"), (1 << 30, "week"))
@@ -35,6 +38,21 @@ def ago(stamp: str) -> str:
             return f"{left} {unit}{'' if left == 1 else 's'} ago"
         left //= size
     return stamp
+
+
+def listed(found: Sequence[Mapping[str, Any]]) -> str:
+    """Return the table of `list`: aligned, states coloured, times relative."""
+    rows = [("ID", "STATUS", "PID", "CREATED", "OWNER", "BUNDLE")]
+    for c in found:
+        pid = str(c["pid"] or "-")
+        rows.append((c["id"], c["status"], pid, ago(c["created"]), c["owner"], c["bundle"]))
+    widths = [max([len(row[i]) for row in rows]) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths)]
+        cells[1] = coloured(cells[1], row[1])
+        lines.append("  ".join(cells).rstrip() + "\n")
+    return "".join(lines)
 
 
 def _epoch(stamp: str) -> int:

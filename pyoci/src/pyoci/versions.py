@@ -1,4 +1,4 @@
-"""Versions of what others provide."""
+"""What others provide: libseccomp and the kernel."""
 
 from __future__ import annotations
 
@@ -11,3 +11,13 @@ def libseccomp_version() -> str | None:
         return ".".join([str(n) for n in version()])
     except Exception:  # the library is missing or odd; whoever asks for a version is not to fail
         return None
+
+
+def seccomp_flags() -> tuple[str, ...]:
+    """Return the flags of a seccomp profile that this kernel knows."""
+    try:
+        from libseccomp.kernel import supported_flags
+
+        return supported_flags()
+    except Exception:  # as above
+        return ()

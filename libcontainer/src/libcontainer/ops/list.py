@@ -9,13 +9,17 @@ from .state import state_document
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
-def list_containers(*, root: str) -> tuple[dict[str, Any], ...]:
+def list_containers(
+    *, root: str, unreadable: Callable[[str], None] = _log.warning
+) -> tuple[dict[str, Any], ...]:
     """Return the state documents of all containers, by id.
 
-    One that cannot be read is told and left out.  Raises OSError if the root cannot be read.
+    One that cannot be read is left out; `unreadable` is told which and why.  Raises OSError if
+    the root cannot be read.
     """
     found = []
     for id in container_ids(root):
@@ -24,5 +28,5 @@ def list_containers(*, root: str) -> tuple[dict[str, Any], ...]:
         except NoSuchContainer:
             continue  # being made, or removed since we looked
         except ContainerError as e:
-            _log.warning(f"load container {id}: {e}")
+            unreadable(f"load container {id}: {e}")
     return tuple(found)

@@ -9,7 +9,7 @@ from libcontainer.spec.features import features
 
 from .. import __version__
 from ..output import write
-from ..versions import libseccomp_version
+from ..versions import libseccomp_version, seccomp_flags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ def run(options: GlobalArgs, args: FeaturesArgs) -> int:
         capabilities=tuple(["CAP_" + name for name in NAMES]),
         mount_options=known_options(),
         seccomp_version=libseccomp_version(),
+        seccomp_flags=seccomp_flags(),
+        systemd=True,
     )
     write(codec.dumps(document.to_json(), indent="    ") + "\n")
     return 0

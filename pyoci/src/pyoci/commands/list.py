@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import posix
+from errno import ENOENT
+
 from libcontainer import codec
 from libcontainer.ops.list import list_containers
 from libcontainer.state import container_ids
 
-from ..output import state_root, write
+from ..output import BadOption, state_root, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,18 +28,27 @@ def run(options: GlobalArgs, args: ListArgs) -> int:
         if args.quiet:
             write("".join([id + "\n" for id in container_ids(root)]))
             return 0
-        found = list_containers(root=root)
-    except FileNotFoundError:
-        if options.root is not None:
-            raise
+        found = list_containers(root=root, unreadable=_tell)
+    except OSError as e:
+        if e.errno != ENOENT or options.root is not None:
+            raise BadOption(f"open {root}: {(e.strerror or '').lower()}") from e
         found = ()  # nobody has created one yet
     if args.quiet:
         return 0
     if args.format == "json":
         write(codec.dumps(list(found)) + "\n")
+    elif posix.isatty(1):
+        from ..people import listed
+
+        write(listed(found))
     else:
         write(_table(found))
     return 0
+
+
+def _tell(text: str) -> None:
+    """Say what is left out: a list that is silently shorter would be wrong."""
+    posix.write(2, (text + "\n").encode("utf-8", "backslashreplace"))
 
 
 def _table(found: tuple[dict[str, Any], ...]) -> str:
