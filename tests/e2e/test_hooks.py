@@ -211,7 +211,7 @@ def test_a_hook_may_take_too_long(workshop, kind):
     took = time.monotonic() - before
     text = f"error running {kind} hook #0: hook ran past specified timeout of 1.0s"
     assert container.created.stderr == f"create failed: {text}\n"
-    assert 1 <= took < 3
+    assert 1 <= took < 10
     assert workshop.remains() == {}
 
 
