@@ -36,7 +36,7 @@ from .stub.memfd import sealed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from libcgroups.protocol import CgroupManager
 
@@ -139,7 +139,9 @@ class Tenant:
         self.plan, self.inside, self.program = plan, inside, program
         self.kernel, self.cgroup = kernel, cgroup
         self.filter, self.filter_flags, self.stdio = filter, filter_flags, stdio
-        self.pid = 0
+        # The stub and those that it has forked, until they are reaped, by the index of the call
+        # that made them: reports of two forks may come in either order.
+        self._pids: dict[int, int] = {}
 
     def start(self, placements: Iterator[Placement]) -> int:
         """Return the pid of the tenant, a child of ours that has become its program.
@@ -172,7 +174,7 @@ class Tenant:
             self._end(talk)
             raise
         talk.close_main()
-        return self.pid
+        return self._pid
 
     def _list(self, placement: Placement) -> list[Entry]:
         self.way = Way(
@@ -212,7 +214,7 @@ class Tenant:
             own["cgroup"] = placement.directory
         own |= {f"tasks{i}": fd for i, fd in enumerate(placement.tasks)}
         moves = [(own[name], number) for name, number in numbers.items()]
-        self.pid = spawn(image, [*zip(self.stdio, _STDIO, strict=True), *moves])
+        self._pids[-1] = spawn(image, [*zip(self.stdio, _STDIO, strict=True), *moves])
 
     def _converse(self, mile: list[Entry], talk: ch.Channel) -> None:
         forks = len([entry for entry in mile if entry.fork])
@@ -220,13 +222,11 @@ class Tenant:
         while True:
             kind, content = talk.hear()
             if kind == ch.PID:
-                forks -= 1
-                posix.waitpid(self.pid, 0)  # it has only made the next
-                (self.pid,) = struct.unpack("<I4x", content)
+                self._add(content)
             elif kind == ch.READY:
                 ready = True
             elif kind == MOVE:
-                self.cgroup.add(self.pid)
+                self.cgroup.add(self._pid)
                 talk.tell_init(ch.GO)
             elif kind == ch.SET:
                 finished = True
@@ -237,15 +237,30 @@ class Tenant:
                 return  # the pipe ended with the exec
             else:
                 raise self._ended()
-            # The report of the last fork may be heard after `R` of the child.
-            if kind in (ch.PID, ch.READY) and ready and not forks:
-                adjust(self.plan.adjustments, self.pid, self.kernel)
+            # The report of a fork may be heard after what its child has to say.
+            if kind in (ch.PID, ch.READY) and ready and len(self._pids) == forks + 1:
+                self._reap(sorted(self._pids)[:-1])
+                adjust(self.plan.adjustments, self._pid, self.kernel)
                 talk.tell_init(ch.LIMITED)
 
+    def _add(self, content: bytes) -> None:
+        pid, index = struct.unpack("<II", content)
+        self._pids[index] = pid
+
+    @property
+    def _pid(self) -> int:
+        """The youngest: the tenant, once all forks were heard."""
+        return self._pids[max(self._pids)]
+
+    def _reap(self, indexes: Iterable[int]) -> int:
+        """Reap those; return the wait status of the last."""
+        status = 0
+        for index in indexes:
+            _, status = posix.waitpid(self._pids.pop(index), 0)
+        return status
+
     def _ended(self) -> ContainerError:
-        _, status = posix.waitpid(self.pid, 0)
-        self.pid = 0
-        how = posix.waitstatus_to_exitcode(status)
+        how = posix.waitstatus_to_exitcode(self._reap(sorted(self._pids)))
         text = "the process ended before it was the program"
         return InitFailed("", None, text + (" (possibly OOM-killed)" if how == -9 else ""))
 
@@ -253,14 +268,13 @@ class Tenant:
         """Kill and reap: nothing may keep the caller's stdio open."""
         posix.close(talk.go_writer)  # who waits for it ends
         while True:
-            if self.pid > 0:
-                posix.kill(self.pid, 9)
-                posix.waitpid(self.pid, 0)
-                self.pid = 0
-            # A child that told its failure before its parent could tell of the child.
+            for pid in self._pids.values():
+                posix.kill(pid, 9)
+            self._reap(list(self._pids))
+            # A child may have told its failure before its parent could tell of the child.
             kind, content = talk.hear()
             if kind == ch.PID:
-                (self.pid,) = struct.unpack("<I4x", content)
+                self._add(content)
             elif not kind:
                 break
         posix.close(talk.reader)

@@ -87,7 +87,7 @@ failed: tbnz    w10, #IGNORE, done
 
 parent: mov     w9, #'P'
         strb    w9, [x22, #7]
-        stp     w0, w11, [x22, #8]      // w11 is 0
+        stp     w0, w20, [x22, #8]
         mov     w19, #0
 
 report: ldr     w0, [x21]

@@ -39,7 +39,7 @@
 #
 # REPORT
 #       Nine bytes in one write: 'E', u32 record index, u32 error number (0 = not the wanted value)
-#       or 'P', u32 pid, u32 0.
+#       or 'P', u32 pid, u32 record index: reports of two forks may come in either order.
 #
 # EXIT STATUS
 #       0 the parent of FORK; 1 after a text; 127 after a report of failure, or at the list's end.
@@ -132,7 +132,7 @@ failed: test    cl, IGNORE
 
 parent: mov     byte ptr [rsp + 7], 'P'
         mov     [rsp + 8], eax
-        mov     [rsp + 12], edx         # 0
+        mov     [rsp + 12], ebp
         xor     ebx, ebx
 
 report: mov     edi, [r12]
