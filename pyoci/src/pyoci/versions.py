@@ -2,6 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+
+from libcontainer.state import OCI_VERSION
+
+from . import __version__
+
+
+def own_versions() -> list[tuple[str, str]]:
+    """Return name and version of what runs here, the specification's included."""
+    found = [
+        ("pyoci version", __version__),
+        ("commit", __version__),  # Docker wants one; a release is its own
+        ("spec", OCI_VERSION),
+        ("python", ".".join([str(n) for n in sys.version_info[:3]])),
+    ]
+    if library := libseccomp_version():
+        found.append(("libseccomp", library))
+    return found
+
 
 def libseccomp_version() -> str | None:
     """Return the version of the libseccomp that filters are compiled with, None without one."""
