@@ -159,6 +159,23 @@ def test_init_may_be_killed(workshop, bundle, strace, call):
     assert workshop.remains() == {}
 
 
+def test_an_interrupted_create_undoes_what_it_did(workshop):
+    """Ctrl-C while a hook runs: create ends, without a trace of Python, and nothing is left."""
+    begun = workshop.folder / "begun"
+    config = workshop.config("true")
+    args = ["hook", "-c", f"echo $$ >{begun}; exec sleep 1000"]
+    config["hooks"] = {"prestart": [{"path": "/bin/sh", "args": args}]}
+    bundle = workshop.bundle(config)
+    errors = workshop.folder / "errors"
+    with open(errors, "wb") as err:
+        runtime = workshop.spawn("create", "-b", bundle.path, workshop.id(), stderr=err)
+    workshop.until(lambda: begun.exists() and begun.read_text(), "the hook")
+    runtime.send_signal(signal.SIGINT)
+    assert runtime.wait(timeout=10) != 0
+    assert "Traceback" not in errors.read_text()
+    assert workshop.remains() == {}
+
+
 def test_a_claimed_directory_alone_is_removed(workshop):
     """What a create leaves that was killed right after it claimed its id."""
     (workshop.root / "claimed").mkdir(parents=True)
