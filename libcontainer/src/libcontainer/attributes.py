@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .kernel import Kernel
     from .rootfs.root import Rootfs
 
+_KEYRING_LABEL = "/proc/self/attr/keycreate"
 _USER_SEARCH, _OTHER_SEARCH = 0x80000, 0x8
 
 
@@ -23,6 +24,7 @@ class SessionKeyring(Step):
 
     name: str
     user_namespace: bool = False
+    label: str | None = None  # SELinux label of the keyring
 
     def describe(self) -> str:
         """Name the keyring."""
@@ -31,7 +33,11 @@ class SessionKeyring(Step):
     def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
         """Join it, and let a later exec find it by name: that needs the search permission."""
         try:
+            if self.label is not None:
+                kernel.write_file(_KEYRING_LABEL, self.label)
             keyring = kernel.join_session_keyring(self.name)
+            if self.label is not None:
+                kernel.write_file(_KEYRING_LABEL, "")  # of this one alone
         except OSError as e:
             if e.errno != errno.ENOSYS:
                 raise

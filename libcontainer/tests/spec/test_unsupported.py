@@ -20,8 +20,6 @@ def seccomp(action):
 
 
 ASKS = [
-    ("process", "process.apparmorProfile", {"apparmorProfile": "x"}),
-    ("process", "process.selinuxLabel", {"selinuxLabel": "x"}),
     ("hooks", "hooks.startContainer", {"startContainer": [{"path": "/x"}]}),
     ("linux", "linux.netDevices", {"netDevices": {"eth0": {}}}),
     ("linux", "linux.mountLabel", {"mountLabel": "x"}),
@@ -40,7 +38,7 @@ ASKS = [
     ),
 ]
 ASKS_NOTHING = [
-    ("process", {"execCPUAffinity": {"initial": "0"}, "apparmorProfile": "", "selinuxLabel": ""}),
+    ("process", {"execCPUAffinity": {"initial": "0"}, "apparmorProfile": "x", "selinuxLabel": "x"}),
     ("hooks", {"startContainer": [], "poststop": [{"path": "/x"}]}),
     ("linux", {"namespaces": [{"type": "pid", "path": "/x"}, {"type": "network"}]}),
     ("linux", {"netDevices": {}, "mountLabel": ""}),

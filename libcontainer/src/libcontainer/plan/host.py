@@ -13,6 +13,8 @@ from ..namespaces import KINDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..spec.document import Spec
 
 
@@ -30,7 +32,11 @@ class Host(Record):
     joined: dict[str, str] = {}
     mapping: Mapping | None = None  # of the user namespace that is joined
     kcore: bool = False  # /proc/kcore is there
-    selinux: bool = False  # looked at only for a document that has a label
+    # Security modules, looked at only for a document that has a label: AppArmor's file for the
+    # next exec, whether it confines the runtime itself, and whether SELinux is there.
+    apparmor: str | None = None
+    confined: bool = False
+    selinux: bool = False
     unified: bool = False  # cgroup v2 alone
     cgroups: dict[str, str] = {}
 
@@ -71,14 +77,23 @@ def probe(spec: Spec, *, cgroups: dict[str, str], unified: bool) -> Host:
         joined=joined,
         mapping=mapping,
         kcore=posix.access("/proc/kcore", posix.F_OK),
-        selinux=_labels_mounts(spec) and posix.access("/sys/fs/selinux/status", posix.F_OK),
+        **(_modules() if _has_label(spec) else {}),
         unified=unified,
         cgroups=cgroups,
     )
 
 
-def _labels_mounts(spec: Spec) -> bool:
-    return spec.linux is not None and bool(spec.linux.mount_label)
+def _has_label(spec: Spec) -> bool:
+    process = spec.process
+    asked = process is not None and bool(process.apparmor_profile or process.selinux_label)
+    return asked or (spec.linux is not None and bool(spec.linux.mount_label))
+
+
+def _modules() -> dict[str, Any]:
+    from ..lsm import probe as probe_modules  # rare
+
+    found = probe_modules()
+    return {"apparmor": found.apparmor, "confined": found.confined, "selinux": found.selinux}
 
 
 def _identity(path: str) -> str:

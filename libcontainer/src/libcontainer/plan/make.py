@@ -31,8 +31,10 @@ from .process import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..spec.document import Spec
+    from ..spec.process import Process
     from ..step import Step
     from .host import Host
+    from .lastmile import Entry
 
 # A memory limit above this is set before the hooks, like other runtimes do; below it Python would
 # not live long enough to build the container.
@@ -100,6 +102,7 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
             ),
             keep_groups=options.keep_groups,
         ),
+        labels=_labels(process, host, namespaces),
         inherited=inherited(linux),
         umask=umask(process),
         adjustments=adjustments(process, linux, affinity=None),
@@ -117,6 +120,19 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         preserve_fds=options.preserve_fds,
         annotations=spec.annotations or {},
     )
+
+
+def _labels(process: Process, host: Host, namespaces: Namespaces) -> tuple[Entry, ...]:
+    if not process.apparmor_profile and not process.selinux_label:
+        return ()
+    from ..lsm import Lsm, labels  # rare
+    from .labels import write_labels
+
+    found = labels(process, Lsm(host.apparmor, host.confined, host.selinux))
+    if namespaces.pid is not None:
+        # Of the process after the fork, which only its own procfs entry knows.
+        return tuple(write_labels(found, handle="attr", folder="self/attr/"))
+    return tuple(write_labels(found, handle="attr"))
 
 
 def split_limits(
@@ -234,7 +250,9 @@ def _setup_steps(spec: Spec, namespaces: Namespaces, options: Options) -> tuple[
     steps: list[Step] = []
     if options.keyring:
         name = f"_ses.{options.id}"
-        steps.append(SessionKeyring(name=name, user_namespace=namespaces.own("user")))
+        label = spec.process.selinux_label if spec.process is not None else None
+        user = namespaces.own("user")
+        steps.append(SessionKeyring(name=name, user_namespace=user, label=label or None))
     if namespaces.new("network"):
         steps.append(LoopbackUp())
     if spec.hostname:

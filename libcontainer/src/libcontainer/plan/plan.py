@@ -34,6 +34,7 @@ class Plan(Record):
     finish: tuple[Step, ...]  # after the hooks
     command: Command
     payload: Payload
+    labels: tuple[Entry, ...]  # of the list: what writes the labels of the next exec
     inherited: tuple[Entry, ...]  # of the list: what the payload keeps over its exec
     umask: u32
     adjustments: tuple[Adjustment, ...]  # by main, between `R` and `g`

@@ -126,6 +126,7 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
         "cwd": cwd,
         "go": channel.go_reader,
         "pid": own.namespaces.get("pid", -1),
+        "attr": _open_attributes(plan, kernel) if plan.labels else -1,
         "sync": channel.writer,
         "gate": own.gate,
     }
@@ -155,6 +156,7 @@ def last_mile(plan: Plan, *, cwd_late: str | None = None, filter_flags: int = 0)
         *(join_pid() if plan.namespaces.pid else ()),
         *enter_root(pivot=plan.pivot, mount_namespace=own_mounts, propagation=plan.propagation),
         *plan.inherited,
+        *plan.labels,
         *meet_main(),
         *reduce(
             plan.payload.replace(filter_flags=filter_flags),
@@ -204,6 +206,18 @@ def _open_cwd(plan: Plan, rootfs: Rootfs, kernel: LinuxKernel) -> tuple[int, str
         why = posix.strerror(e.errno or 0).lower()
         text = f'chdir to cwd ("{path}") set in config.json failed: {why}'
         raise InitFailed("cwd", e.errno, text) from e
+
+
+def _open_attributes(plan: Plan, kernel: LinuxKernel) -> int:
+    """Open where labels are written, in the host's procfs: the image's /proc may be anything.
+
+    Of this process; or of whoever comes out of a fork into a joined pid namespace.
+    """
+    path = "/proc" if plan.namespaces.pid is not None else "/proc/self/attr"
+    fd = posix.open(path, c.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
+    if kernel.file_system(fd) != c.PROC_SUPER_MAGIC:
+        raise OSError(errno.ENODEV, "not a procfs", path)
+    return fd
 
 
 def _place(handles: dict[str, int], first: int) -> dict[str, int]:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 
 ROWS: tuple[Row, ...] = (
-    ("process", "apparmorProfile", lambda p: bool(p.apparmor_profile)),
-    ("process", "selinuxLabel", lambda p: bool(p.selinux_label)),
     ("hooks", "startContainer", lambda h: bool(h.start_container)),
     ("linux", "netDevices", lambda x: bool(x.net_devices)),
     ("linux", "intelRdt", lambda x: x.intel_rdt is not None),
