@@ -11,11 +11,14 @@ import posix
 import select
 import time
 
+from . import _log
 from .errors import HookFailed
 from .signals import reset_signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .spec.hooks import Hook
 
 # A hook without `env` runs in the runtime's namespaces with nothing of the runtime's environment:
@@ -43,6 +46,35 @@ def run_hooks(
         reason = _run(hook, state.encode(), cwd, (STANDARD_PATH, *env), output)
         if reason:
             raise HookFailed(kind, index, reason)
+
+
+def run_poststop(
+    hooks: tuple[Hook, ...], state: str, *, cwd: str, annotations: Mapping[str, str]
+) -> None:
+    """Run all poststop hooks: a failure is a warning, and keeps none from running."""
+    with Output(annotations) as output:
+        for index, hook in enumerate(hooks):
+            if reason := _run(hook, state.encode(), cwd, (STANDARD_PATH,), output):
+                _log.warning(str(HookFailed("poststop", index, reason)))
+
+
+class Output:
+    """Where annotations want the hooks' output, for a `with`: descriptors of stdout and stderr."""
+
+    def __init__(self, annotations: Mapping[str, str]) -> None:
+        self.fds = -1, -1
+        if any([key.startswith("run.oci.hooks.") for key in annotations]):
+            from .annotations import open_output  # rare
+
+            self.fds = open_output(annotations)
+
+    def __enter__(self) -> tuple[int, int]:
+        return self.fds
+
+    def __exit__(self, *exc: object) -> None:
+        for fd in self.fds:
+            if fd >= 0:
+                posix.close(fd)
 
 
 def _run(hook: Hook, state: bytes, cwd: str, env: tuple[str, ...], given: tuple[int, int]) -> str:

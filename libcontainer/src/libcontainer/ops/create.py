@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ..annotations import Wishes
     from ..plan.plan import Plan
+    from ..spec.hooks import Hooks
     from ..spec.document import Spec
 
 
@@ -93,7 +94,7 @@ def create(id: str, options: CreateOptions) -> int:
     check_preserved(options.preserve_fds)
 
     directory = state.claim(options.root, id)
-    cgroup = None
+    cgroup, main = None, None
     try:
         directory.lock()
         cgroup = _cgroup(spec, id, options)
@@ -126,6 +127,9 @@ def create(id: str, options: CreateOptions) -> int:
         _commit(directory, saved, main, own, options)
     except BaseException:
         _undo(directory, cgroup)
+        if main is not None and plan.hooks is not None and plan.hooks.poststop:
+            # Hooks may have run; the last ones undo what those did.
+            _run_poststop(saved, plan.hooks)
         raise
     directory.close()
     return pid
@@ -270,9 +274,9 @@ def _belongings(
             document["annotations"] = plan.annotations
         own.hook_state = codec.dumps(document)
         if wishes is not None and plan.meet:
-            from ..annotations import open_output
+            from ..hooks import Output
 
-            own.hook_output = open_output(plan.annotations)
+            own.hook_output = Output(plan.annotations).fds
     return own
 
 
@@ -309,6 +313,9 @@ def _commit(
 ) -> None:
     """Say that the container is created: the state first, the pid file last."""
     posix.close(own.gate)  # while we hold it, `start` would write to us
+    for fd in own.hook_output:
+        if fd >= 0:
+            posix.close(fd)
     done = saved.replace(status="created", pid=main.pid, start_time=main.started)
     directory.save(done)
     if options.pid_file is not None:
@@ -328,6 +335,14 @@ def _undo(directory: state.StateDirectory, cgroup: CgroupManager | None) -> None
     except OSError as e:
         _log.warning(f"after the failure: remove {directory.path}: {e.strerror}")
     directory.close()
+
+
+def _run_poststop(saved: state.SavedState, hooks: Hooks) -> None:
+    from ..hooks import run_poststop
+    from ..status import STOPPED, hook_document
+
+    document = hook_document(saved, STOPPED)
+    run_poststop(hooks.poststop, document, cwd=saved.bundle, annotations=saved.annotations)
 
 
 __all__ = ["ContainerError", "CreateOptions", "create", "write_pid_file"]

@@ -8,8 +8,8 @@ import time
 
 from libcgroups.manager import load_manager
 
-from .. import _log, identity
-from ..errors import ContainerError, NoSuchContainer, WrongStatus
+from .. import identity
+from ..errors import NoSuchContainer, WrongStatus
 from ..state import DamagedState, SavedState, StateDirectory, open_directory
 from ..status import CREATED, CREATING, STOPPED, hook_document, status_of
 from .kill import kill_all
@@ -53,8 +53,17 @@ def _delete(saved: SavedState, directory: StateDirectory, force: bool) -> None:
     if status not in (STOPPED, CREATED) and not force:
         text = f"cannot delete container {saved.id} that is not stopped: {status}"
         raise WrongStatus(saved.id, status, text)
+    ended = status == STOPPED and saved.private_pids and saved.status != CREATING
+    destroy(saved, directory, ended=ended)
+
+
+def destroy(saved: SavedState, directory: StateDirectory, *, ended: bool) -> None:
+    """Undo all that create made, then run the poststop hooks.
+
+    Whatever still runs is killed, unless the caller has seen that nothing can.
+    """
     manager = load_manager(saved.cgroup)
-    if status != STOPPED or not saved.private_pids or saved.status == CREATING:
+    if not ended:
         kill_all(saved)
         _wait(saved)
     if manager.exists():
@@ -84,7 +93,7 @@ def _poststop_hooks(saved: SavedState, directory: StateDirectory) -> Callable[[]
     """Return what runs the poststop hooks; read before the document goes, run after."""
     if "poststop" not in saved.hooks:
         return None
-    from ..hooks import run_hooks
+    from ..hooks import run_poststop
     from ..spec.load import load_spec
 
     hooks = load_spec(directory.document()).hooks
@@ -93,10 +102,7 @@ def _poststop_hooks(saved: SavedState, directory: StateDirectory) -> Callable[[]
 
     def run() -> None:
         document = hook_document(saved, STOPPED)
-        for hook in hooks.poststop:  # one by one: a failure does not keep the next from running
-            try:
-                run_hooks("poststop", (hook,), document, cwd=saved.bundle)
-            except ContainerError as e:
-                _log.warning(str(e))
+        last, annotations = hooks.poststop, saved.annotations
+        run_poststop(last, document, cwd=saved.bundle, annotations=annotations)
 
     return run

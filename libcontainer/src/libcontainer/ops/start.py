@@ -18,7 +18,7 @@ def start(id: str, *, root: str) -> None:
     """Start a created container; return when the payload runs, or has failed to.
 
     That an execve fails is not an error of start: init tells it on the container's stderr and
-    exits with 1.  A poststart hook that fails is one; the container is then stopped.
+    exits with 1.  A poststart hook that fails is one; the container is then deleted.
     Raises NoSuchContainer, WrongStatus, HookFailed.
     """
     with open_directory(root, id) as directory:
@@ -70,8 +70,8 @@ def _refusal(status: str) -> str:
 
 
 def _poststart(saved: SavedState, directory: StateDirectory) -> None:
-    """Run the hooks that follow the start; a failure stops the container (runtime-spec 1.3)."""
-    from ..hooks import run_hooks
+    """Run the hooks that follow the start; a failure is the container's end (runtime-spec 1.3)."""
+    from ..hooks import Output, run_hooks
     from ..spec.load import load_spec
 
     hooks = load_spec(directory.document()).hooks
@@ -79,9 +79,11 @@ def _poststart(saved: SavedState, directory: StateDirectory) -> None:
         return
     try:
         document = hook_document(saved, RUNNING)
-        run_hooks("poststart", hooks.poststart, document, cwd=saved.bundle)
-    except ContainerError:
-        from .kill import kill_all
+        with Output(saved.annotations) as output:
+            run_hooks("poststart", hooks.poststart, document, cwd=saved.bundle, output=output)
+    except (ContainerError, OSError):
+        from .delete import destroy
 
-        kill_all(saved)
+        directory.lock()
+        destroy(saved, directory, ended=False)
         raise
