@@ -63,7 +63,7 @@ def unified(name, instead):
         source="cgroup",
         destination=f"{DESTINATION}{name}",
         set=STRICT | RO,
-        instead=instead,
+        tree=instead,
     )
 
 

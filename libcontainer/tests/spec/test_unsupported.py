@@ -22,30 +22,17 @@ def seccomp(action):
 ASKS = [
     ("hooks", "hooks.startContainer", {"startContainer": [{"path": "/x"}]}),
     ("linux", "linux.netDevices", {"netDevices": {"eth0": {}}}),
-    ("linux", "linux.mountLabel", {"mountLabel": "x"}),
     ("linux", "linux.intelRdt", {"intelRdt": {}}),
-    ("mounts", "mounts[0].uidMappings", [{"destination": "/x", "uidMappings": BOTH}]),
-    ("mounts", "mounts[0].gidMappings", [{"destination": "/x", "gidMappings": BOTH}]),
-    (
-        "mounts",
-        "mounts[1].options (idmap)",
-        [{"destination": "/x"}, {"destination": "/y", "options": ["rbind", "ridmap"]}],
-    ),
-    (
-        "mounts",
-        "mounts[0].options (idmap)",
-        [{"destination": "/y", "options": ["idmap=uids=0-1-1;gids=0-1-1"]}],
-    ),
 ]
 ASKS_NOTHING = [
     ("process", {"execCPUAffinity": {"initial": "0"}, "apparmorProfile": "x", "selinuxLabel": "x"}),
     ("hooks", {"startContainer": [], "poststop": [{"path": "/x"}]}),
     ("linux", {"namespaces": [{"type": "pid", "path": "/x"}, {"type": "network"}]}),
-    ("linux", {"netDevices": {}, "mountLabel": ""}),
+    ("linux", {"netDevices": {}, "mountLabel": "x"}),
     ("linux", {"seccomp": seccomp("SCMP_ACT_NOTIFY")}),
     ("linux", {"resources": {"network": {"priorities": []}, "rdma": {}, "hugepageLimits": []}}),
     ("linux", {"resources": {"unified": {"memory.high": "1"}}}),
-    ("mounts", [{"destination": "/x", "options": ["tmpcopyup"]}]),
+    ("mounts", [{"destination": "/x", "options": ["tmpcopyup", "idmap"], "uidMappings": BOTH}]),
 ]
 
 

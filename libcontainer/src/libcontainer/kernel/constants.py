@@ -121,6 +121,9 @@ SIOCGIFFLAGS = 0x8913
 SIOCSIFFLAGS = 0x8914
 IFF_UP = 1
 
+# statfs.h: a flag of a mount, as statfs(2) spells it
+ST_NOSYMFOLLOW = 0x2000
+
 # magic.h: what statfs(2) calls a file system
 PROC_SUPER_MAGIC = 0x9FA0
 DEVPTS_SUPER_MAGIC = 0x1CD1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import _log
+from ..errors import SpecError
 from ..kernel import constants as c
 from ..rootfs.cgroupfs import cgroup_steps
 from ..rootfs.devices import CORE_LINK, DEFAULT_LINKS, DEFAULT_NODES, Devices, Node
@@ -19,10 +20,12 @@ from ..rootfs.steps import (
     RootMount,
     RootReadOnly,
 )
+from ..spec.rules.words import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..namespaces import Namespaces
+    from ..rootfs.bind import Idmap
     from ..spec.document import Spec
     from ..spec.linux import Linux, LinuxDevice
     from ..spec.mounts import Mount
@@ -54,9 +57,14 @@ def mount_steps(
     for mount in spec.mounts:
         destination = "/" + mount.destination.strip("/")
         options = parse(mount.options)
-        if _is_bind(mount, options):
-            build.append(_bind(mount, destination, options, bundle))
-            dev_is_bound |= destination == "/dev"
+        idmap = _idmap(mount, options, linux, host)
+        if "remount" in options.words:
+            # Before /dev turns read-only, devices are made in it.
+            waits = clean(destination) == "/dev" and bool(options.set & c.MOUNT_ATTR_RDONLY)
+            (late if waits else build).append(_remount(destination, options))
+        elif _is_bind(mount, options):
+            build.append(_bind(mount, destination, options, bundle, idmap))
+            dev_is_bound |= clean(destination) == "/dev"
         elif mount.type in ("cgroup", "cgroup2"):
             steps, after = cgroup_steps(
                 destination,
@@ -68,8 +76,13 @@ def mount_steps(
             build += steps
             late += after
         else:
-            build.append(_new(mount, destination, options))
-            if build[-1].keep and options.set & c.MOUNT_ATTR_RDONLY:  # type: ignore[attr-defined]
+            new = _new(mount, destination, options, idmap)
+            if new.kind in ("proc", "sysfs"):
+                new = new.replace(instead=_instead(new, host, namespaces))
+            if linux.mount_label and host.selinux and new.kind not in ("proc", "sysfs"):
+                new = _labelled(new, spec, linux.mount_label)
+            build.append(new)
+            if new.keep and options.set & c.MOUNT_ATTR_RDONLY:
                 late.append(LateReadOnly(destination=destination))
     if not dev_is_bound:
         build += device_steps(linux, host, namespaces)
@@ -101,7 +114,7 @@ def device_steps(linux: Linux, host: Host, namespaces: Namespaces) -> list[Step]
         if (folder, name) != ("/dev", "ptmx"):  # always the link to the container's own
             folders.setdefault(folder, {})[name] = _node(device, name)
     links = DEFAULT_LINKS + ((CORE_LINK,) if host.kcore else ())
-    bind = host.user_namespace or namespaces.new("user")
+    bind = host.user_namespace or namespaces.own("user")
     return [
         Devices(
             directory=folder,
@@ -130,7 +143,9 @@ def _is_bind(mount: Mount, options: MountOptions) -> bool:
     return False
 
 
-def _bind(mount: Mount, destination: str, options: MountOptions, bundle: str) -> BindMount:
+def _bind(
+    mount: Mount, destination: str, options: MountOptions, bundle: str, idmap: Idmap | None
+) -> BindMount:
     if options.data:
         # They would never reach the file system: a bind has none of its own.
         _log.warning(f"mount {destination}: not for a bind mount: {', '.join(options.data)}")
@@ -145,24 +160,83 @@ def _bind(mount: Mount, destination: str, options: MountOptions, bundle: str) ->
         recursive_set=options.recursive_set,
         recursive_clear=options.recursive_clear,
         propagation=options.propagation,
+        follow_source="src-nofollow" not in options.words,
+        follow_destination="dest-nofollow" not in options.words,
+        copy_link="copy-symlink" in options.words,
+        idmap=idmap,
     )
 
 
-def _new(mount: Mount, destination: str, options: MountOptions) -> NewMount:
+def _remount(destination: str, options: MountOptions) -> Step:
+    from ..rootfs.remount import Remount, superblock_words  # rare
+
+    bind = "bind" in options.words or "rbind" in options.words
+    return Remount(
+        destination=destination,
+        bind=bind,
+        change=options.touches_attributes,
+        set=options.set,
+        clear=options.clear,
+        recursive_set=options.recursive_set,
+        recursive_clear=options.recursive_clear,
+        superblock=superblock_words(options.set, options.clear) + options.superblock,
+        data=options.data,
+        propagation=options.propagation,
+    )
+
+
+def _idmap(mount: Mount, options: MountOptions, linux: Linux, host: Host) -> Idmap | None:
+    if options.idmap is None and not mount.uid_mappings:
+        return None
+    if host.euid != 0 or host.user_namespace:
+        raise SpecError(("id-mapped mounts are not supported for rootless containers",))
+    from .idmapped import idmap_of  # rare
+
+    return idmap_of(mount, options.idmap, linux)
+
+
+def _instead(new: NewMount, host: Host, namespaces: Namespaces) -> str | None:
+    """Return what to bind if a user namespace may make no such file system.
+
+    The host's /sys only when it is read-only inside, the host's /proc only to those who share its
+    pid namespace: to others it would show processes that are not theirs.
+    """
+    if not (host.user_namespace or namespaces.new("user")):
+        return None
+    if new.kind == "proc":
+        return None if namespaces.own("pid") else "/proc"
+    return "/sys" if new.set & c.MOUNT_ATTR_RDONLY else None
+
+
+def _labelled(new: NewMount, spec: Spec, label: str) -> NewMount:
+    """Return the mount with an SELinux label: crun's annotation says on what."""
+    kind = (spec.annotations or {}).get("run.oci.mount_context_type", "context")
+    if new.kind == "mqueue":  # takes no option; its root can be labelled
+        return new.replace(label=label)
+    return new.replace(data=(*new.data, f"{kind}={label}"))
+
+
+def _new(mount: Mount, destination: str, options: MountOptions, idmap: Idmap | None) -> NewMount:
     kind = mount.type or ""
     read_only = options.set & c.MOUNT_ATTR_RDONLY
     # A tmpfs is filled before it is made read-only: with devices, mount points, copies.
     late = kind == "tmpfs" and bool(read_only)
+    superblock = options.superblock
+    if read_only and not late and (mount.source or "")[:1] == "/":
+        # A disk that may be writable nowhere else must not be opened for writing, either.
+        superblock = ("ro", *superblock)
+    attributes = (options.set & ~options.recursive_clear) | options.recursive_set
     return NewMount(
         kind=kind,
         source=mount.source or kind,
         destination=destination,
-        set=(options.set & ~read_only if late else options.set) | options.recursive_set,
-        superblock=options.superblock,
+        set=attributes & ~c.MOUNT_ATTR_RDONLY if late else attributes,
+        superblock=superblock,
         data=options.data,
         propagation=options.propagation,
         keep=late or kind == "devpts",
-        copy_up="tmpcopyup" in options.words,
+        copy_up="tmpcopyup" in options.words and kind == "tmpfs",
+        idmap=idmap,
     )
 
 

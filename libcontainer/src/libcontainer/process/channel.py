@@ -7,6 +7,7 @@
                     P  pid, 8 bytes: the stub forked into a pid namespace        (stub)
                     E  step and errno, 8 bytes: a call of the list failed        (stub)
                     X  length, 4 bytes, and an error as JSON: Python failed
+                    B  length, 4 bytes, and bind sources as JSON: see sources.py
 
 Pipes, not sockets: `_socket` costs a start 0.3 ms, and nothing but bytes travels.
 """
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 GO, DONE, LIMITED = b"o", b"d", b"g"
-HOOKS, READY, SET, PID, FAILED, ERROR = b"H", b"R", b"S", b"P", b"E", b"X"
+HOOKS, READY, SET, PID, FAILED, ERROR, SOURCES = b"H", b"R", b"S", b"P", b"E", b"X", b"B"
 _KINDS: dict[str, Any] = {"step": StepFailed, "hook": HookFailed, "init": InitFailed}
 
 
@@ -56,12 +57,18 @@ class Channel:
         except BrokenPipeError:
             return False
 
+    def send(self, kind: bytes, content: bytes) -> None:
+        """Tell main more than a byte."""
+        message = kind + struct.pack("<I", len(content)) + content
+        while message:
+            message = message[posix.write(self.writer, message) :]
+
     def hear(self) -> tuple[bytes, bytes]:
         """Return the next message of init, with its content; nothing at its end."""
         kind = _exactly(self.reader, 1)
         if kind in (PID, FAILED):
             return kind, _exactly(self.reader, 8)
-        if kind == ERROR:
+        if kind in (ERROR, SOURCES):
             (length,) = struct.unpack("<I", _exactly(self.reader, 4))
             return kind, _exactly(self.reader, length)
         return kind, b""

@@ -21,7 +21,6 @@ import struct
 
 from ..kernel import constants as c
 from ..namespaces import KINDS
-from ..rootfs.root import Rootfs
 from ..rootfs.steps import NewMount
 from .channel import PID, send_error
 from .init import run_init
@@ -92,8 +91,7 @@ def _join(plan: Plan, kernel: LinuxKernel, own: Belongings, joins: list[Join]) -
 
 def _make_mounts(plan: Plan, kernel: LinuxKernel, own: Belongings, *, but: set[str]) -> None:
     """Make for init what it could not make: the file systems of the namespaces just joined."""
-    rootfs = Rootfs(kernel, plan.rootfs)
     for step in plan.build:
         kind = _OF_NAMESPACE.get(step.kind) if isinstance(step, NewMount) else None
         if isinstance(step, NewMount) and kind and plan.namespaces.joins(kind) and kind not in but:
-            own.mounts[step.destination] = step.make(rootfs, kernel)
+            own.mounts[step.destination] = step.make(kernel)

@@ -14,9 +14,11 @@ import errno
 
 from ..kernel import constants as c
 from ..step import Step
+from .bind import BindMount
 from .devices import Devices, Link
+from .filesystem import RESTRICTIONS, NewMount
 from .options import MountOptions
-from .steps import BindMount, LateReadOnly, NewMount
+from .steps import LateReadOnly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,31 +29,43 @@ if TYPE_CHECKING:
 class Cgroup2Mount(NewMount):
     """Mount cgroup2; where that is refused, bind what it would have shown."""
 
-    instead: str = "/sys/fs/cgroup"
+    tree: str = "/sys/fs/cgroup"
 
     def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
         """A user namespace may mount cgroup2 only with a cgroup namespace of its own."""
         try:
             NewMount.apply(self, rootfs, kernel)
+            return
         except OSError as e:
             if e.errno not in (errno.EPERM, errno.EBUSY):
                 raise
-            bind = BindMount(
-                source=self.instead,
+        try:
+            self._bind_tree(rootfs, kernel)
+        except (FileNotFoundError, PermissionError):
+            # A user without rights has no cgroup there: better nothing than the host's.
+            NewMount(
+                kind="tmpfs",
+                source="tmpfs",
                 destination=self.destination,
-                change=True,
-                set=self.set,
-                keep=self.keep,
-                propagation=self.propagation,
-            )
-            bind.prepare(rootfs, kernel)
-            # A fallback must not lose a restriction (CVE-2023-25809): the tree below, too.
-            tree = rootfs.sources[bind.key()]
-            kernel.mount_setattr(tree, set=self.set & _RESTRICTIONS, recursive=True)
-            bind.apply(rootfs, kernel)
+                set=self.set | c.MOUNT_ATTR_RDONLY,
+                data=("mode=555", "nr_blocks=1", "nr_inodes=1"),
+            ).apply(rootfs, kernel)
 
-
-_RESTRICTIONS = c.MOUNT_ATTR_RDONLY | c.MOUNT_ATTR_NOSUID | c.MOUNT_ATTR_NODEV | c.MOUNT_ATTR_NOEXEC
+    def _bind_tree(self, rootfs: Rootfs, kernel: Kernel) -> None:
+        bind = BindMount(
+            source=self.tree,
+            destination=self.destination,
+            change=True,
+            set=self.set,
+            keep=self.keep,
+            propagation=self.propagation,
+        )
+        # Not through `prepare`: nothing may be asked of main any more.
+        tree = kernel.open_tree(c.AT_FDCWD, self.tree, c.OPEN_TREE_CLONE | c.AT_RECURSIVE)
+        rootfs.sources[bind.key()] = tree
+        # A fallback must not lose a restriction (CVE-2023-25809): the tree below, too.
+        kernel.mount_setattr(tree, set=self.set & RESTRICTIONS, recursive=True)
+        bind.apply(rootfs, kernel)
 
 
 def cgroup_steps(
@@ -74,7 +88,7 @@ def cgroup_steps(
             destination=destination,
             set=options.set,
             propagation=options.propagation,
-            instead=cgroups.get("", "/sys/fs/cgroup") if namespace else "/sys/fs/cgroup",
+            tree=cgroups.get("", "/sys/fs/cgroup") if namespace else "/sys/fs/cgroup",
         )
         return [mount], []
     read_only = options.set & c.MOUNT_ATTR_RDONLY
@@ -117,7 +131,7 @@ def _hierarchy(name: str, path: str, place: str, options: MountOptions, namespac
         )
     if not name:
         return Cgroup2Mount(
-            kind="cgroup2", source="cgroup", destination=place, set=options.set, instead=path
+            kind="cgroup2", source="cgroup", destination=place, set=options.set, tree=path
         )
     data = ("none", name) if name.startswith("name=") else tuple(name.split(","))
     return NewMount(kind="cgroup", source="cgroup", destination=place, set=options.set, data=data)

@@ -35,18 +35,22 @@ _PROPAGATION = {
     "slave": c.MS_SLAVE,
     "shared": c.MS_SHARED,
 }
-# Of the superblock, so not for binds: word -> what fsconfig(2) is told, None for a cleared one.
+# Of the superblock, so not for binds: word -> its opposite, of which the later is told.
 _SUPERBLOCK = {
-    "sync": "sync",
-    "async": None,
-    "dirsync": "dirsync",
-    "lazytime": "lazytime",
-    "nolazytime": None,
-    "mand": "mand",
-    "nomand": None,
+    "sync": "async",
+    "async": "sync",
+    "dirsync": "",
+    "lazytime": "nolazytime",
+    "nolazytime": "lazytime",
+    "mand": "nomand",
+    "nomand": "mand",
 }
 # No effect in today's kernels, or none that could be asked for by handle.
-_IGNORED = ("defaults", "norelatime", "silent", "loud", "iversion", "noiversion")
+# The last five: flags of a superblock, which has no tree.
+_IGNORED = (
+    *("defaults", "norelatime", "rnorelatime", "silent", "loud", "iversion", "noiversion"),
+    *("rsync", "rasync", "rdirsync", "rmand", "rnomand"),
+)
 # What the runtime itself does.
 _WORDS = ("bind", "rbind", "remount", "tmpcopyup", "copy-symlink", "src-nofollow", "dest-nofollow")
 
@@ -62,6 +66,7 @@ class MountOptions(Record):
     superblock: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     words: tuple[str, ...] = ()  # bind, tmpcopyup ...
+    idmap: str | None = None  # `idmap` or `ridmap`, with what follows it
 
     @property
     def touches_attributes(self) -> bool:
@@ -71,7 +76,7 @@ class MountOptions(Record):
 
 def known_options() -> tuple[str, ...]:
     """Return every word of the table, sorted: what the features document lists."""
-    recursive = ["r" + word for word in _ATTRIBUTES] + ["rnorelatime"]
+    recursive = ["r" + word for word in _ATTRIBUTES]
     propagation = [r + word for word in _PROPAGATION for r in ("", "r")]
     return tuple(sorted({*_ATTRIBUTES, *recursive, *propagation, *_SUPERBLOCK, *_IGNORED, *_WORDS}))
 
@@ -79,7 +84,9 @@ def known_options() -> tuple[str, ...]:
 def parse(options: tuple[str, ...]) -> MountOptions:
     """Sort the options of one mount.  The later of two that exclude each other wins."""
     own, tree = [0, 0], [0, 0]
-    propagation, superblock, data, words = [], [], [], []
+    propagation, data, words = [], [], []
+    superblock: list[str] = []
+    idmap = None
     for option in options:
         if option in _ATTRIBUTES:
             _merge(own, *_ATTRIBUTES[option])
@@ -90,9 +97,11 @@ def parse(options: tuple[str, ...]) -> MountOptions:
         elif option.removeprefix("r") in _PROPAGATION:
             propagation.append(option)
         elif option in _SUPERBLOCK:
-            if told := _SUPERBLOCK[option]:
-                superblock.append(told)
-        elif option not in _IGNORED and option != "rnorelatime":
+            superblock = [w for w in superblock if w not in (option, _SUPERBLOCK[option])]
+            superblock.append(option)
+        elif option.partition("=")[0] in ("idmap", "ridmap"):
+            idmap = option
+        elif option not in _IGNORED:
             data.append(option)
     return MountOptions(
         set=own[0],
@@ -103,6 +112,7 @@ def parse(options: tuple[str, ...]) -> MountOptions:
         superblock=tuple(superblock),
         data=tuple(data),
         words=tuple(words),
+        idmap=idmap,
     )
 
 

@@ -16,6 +16,8 @@ from ..kernel import constants as c
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..kernel import Kernel
 
 IN_ROOT = c.RESOLVE_IN_ROOT | c.RESOLVE_NO_MAGICLINKS
@@ -60,8 +62,22 @@ def make_directory(kernel: Kernel, root: int, path: str, mode: int = 0o755) -> i
     return _walk(kernel, root, path, mode, last_is_directory=True)
 
 
-def make_target(kernel: Kernel, root: int, path: str, *, directory: bool) -> int:
-    """Return a handle of the mount point `path`, made as a directory or an empty file."""
+def make_target(
+    kernel: Kernel, root: int, path: str, *, directory: bool, follow: bool = True
+) -> int:
+    """Return a handle of the mount point `path`, made as a directory or an empty file.
+
+    Without `follow` a last name that is a link is the mount point itself.
+    """
+    if not follow:
+        folder, name = split(path)
+        with Handle(make_directory(kernel, root, folder)) as parent:
+            if directory:
+                _try(posix.mkdir, name, 0o755, parent)
+            else:
+                _try(posix.mknod, name, stat.S_IFREG | 0o644, parent)
+            flags = c.O_PATH | posix.O_NOFOLLOW
+            return kernel.openat2(parent, name, flags, c.RESOLVE_BENEATH)
     if directory:
         return make_directory(kernel, root, path)
     try:
@@ -122,8 +138,11 @@ def _walk(kernel: Kernel, root: int, path: str, mode: int, *, last_is_directory:
     return here
 
 
-def _try(make: object, name: str, mode: int, directory: int) -> None:
+def _try(make: Callable[..., None], name: str, mode: int, directory: int) -> None:
     try:
-        make(name, mode, dir_fd=directory)  # type: ignore[operator]
+        make(name, mode, dir_fd=directory)
     except FileExistsError:
         pass  # somebody's, or made between our look and now; opened and judged next
+    except OSError as e:
+        text = f"make the mount point: {(e.strerror or '').lower()}"
+        raise OSError(e.errno, text, name) from e

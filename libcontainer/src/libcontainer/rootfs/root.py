@@ -13,6 +13,7 @@ from . import resolve
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..kernel import Kernel
+    from .bind import BindMount, Source
 
 
 class Rootfs:
@@ -30,40 +31,63 @@ class Rootfs:
         self.sources: dict[str, int] = {}  # bind sources, opened before the first mount
         self.mounts: dict[str, int] = {}  # handles of mounts that a later step comes back to
         self.mask: int | None = None  # an empty read-only directory, cloned for each mask
-        self.proc: int | None = None  # st_dev of the procfs that has been mounted
-        self.null: int | None = None  # a clone of the host's /dev/null
+        self.null: int | None = None  # the host's /dev/null
+        self.links: dict[str, str] = {}  # texts of sources that are links, for `copy-symlink`
+        # In a user namespace main can open what init may not: what has been asked of it so far.
+        self.outside = False
+        self.asked: list[tuple[BindMount, Source]] = []
+        self.user_namespaces: dict[str, int] = {}  # whose mappings mounts take, by Idmap.key
+        # Mounts that had to be made elsewhere, by destination: in namespaces that init only joins.
+        self.handed: dict[str, int] = {}
+        # A pid namespace that is joined: not yet by init, but its processes are what /proc shows.
+        self.pid_namespace: int | None = None
 
     def open(self, path: str, *, flags: int = c.O_PATH) -> resolve.Handle:
         """Open something inside the root, for a `with`."""
         return resolve.Handle(resolve.open_path(self.kernel, self.fd, path, flags=flags))
 
-    def target(self, path: str, *, directory: bool) -> resolve.Handle:
+    def target(
+        self,
+        path: str,
+        *,
+        directory: bool,
+        follow: bool = True,
+        procfs: bool = False,
+        anywhere: bool = False,
+    ) -> resolve.Handle:
         """Open a mount point, made where missing, for a `with`.
 
-        Raises OSError for one that nothing may be mounted on, wherever links have led.
+        `procfs` is for what may cover /proc, `anywhere` for what is no mount point.  Raises
+        OSError for one that nothing may be mounted on, wherever links have led.
         """
-        fd = resolve.make_target(self.kernel, self.fd, path, directory=directory)
+        fd = resolve.make_target(self.kernel, self.fd, path, directory=directory, follow=follow)
         try:
-            self._judge(fd, path)
+            if not anywhere:
+                self._judge(fd, path, follow=follow, procfs=procfs)
         except BaseException:
             posix.close(fd)
             raise
         return resolve.Handle(fd)
 
-    def _judge(self, fd: int, path: str) -> None:
-        """Refuse the root itself, a link, and what lies in /proc: a mount there undoes masks."""
+    def _judge(self, fd: int, path: str, *, follow: bool, procfs: bool) -> None:
+        """Refuse the root itself, a link, /proc, and what lies in it: a mount there undoes masks.
+
+        Where the handle is inside the root is asked of the kernel: the path may have led through
+        links of the image.
+        """
         found = posix.fstat(fd)
-        if stat.S_ISLNK(found.st_mode):
+        if follow and stat.S_ISLNK(found.st_mode):
             raise OSError(errno.ELOOP, "the destination is a symbolic link", path)
         if self.is_root(found):
             text = f'mountpoint "{path}" is on the top of rootfs "{self.path}"'
             raise OSError(errno.EBUSY, text, path)
-        if self.proc is not None and found.st_dev == self.proc:
-            # Where it is inside the root, by the kernel's own word; only this rare case asks.
-            inside = posix.readlink(f"/proc/self/fd/{fd}").removeprefix(self.path)
-            if inside != "/proc" and inside not in PROC_FILES:
-                text = f'"{path}" cannot be mounted because it is inside /proc'
-                raise OSError(errno.EPERM, text, path)
+        inside = posix.readlink(f"/proc/self/fd/{fd}").removeprefix(self.path.rstrip("/"))
+        if inside == "/proc" and not procfs:
+            text = f'"{path}" cannot be mounted because it is not of type proc'
+            raise OSError(errno.EPERM, text, path)
+        if inside[:6] == "/proc/" and inside not in PROC_FILES:
+            text = f'"{path}" cannot be mounted because it is inside /proc'
+            raise OSError(errno.EPERM, text, path)
 
     def is_root(self, found: posix.stat_result) -> bool:
         """Whether that is the root of the container."""
