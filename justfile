@@ -23,6 +23,11 @@ demo: setup
 test *options: setup
     @{{ python }} -m pytest "$@"
 
+# Run the tests that need pure cgroup v2, systemd or AppArmor, in a virtual machine
+[no-exit-message]
+test-vm:
+    @{{ python }} tools/test_vm.py
+
 # Check style, format and that generated files are what their generators write
 [no-exit-message]
 lint: setup
