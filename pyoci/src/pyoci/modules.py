@@ -123,6 +123,12 @@ def sources(folders: Iterable[str], packages: Iterable[str]) -> list[tuple[str, 
 
 def _open(path: str) -> tuple[int, str, Index]:
     fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    if fd <= 2:
+        # The caller left stdio closed.  It must stay so until main opens it, on /dev/null.
+        import fcntl
+
+        taken, fd = fd, fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+        posix.close(taken)
     length = int.from_bytes(posix.read(fd, _HEADER), "little")
     tag, index = marshal.loads(posix.read(fd, length))
     return fd, tag, index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal
 import posix
 
 from libcgroups.manager import load_manager
@@ -135,19 +136,24 @@ def _run(plan: TenantPlan, saved: SavedState, inside: Inside, options: ExecOptio
             console.close()
             posix.close(master)
             master = None
-    pid = start_tenant(plan, saved, inside, options, kernel, stdio)
-    if plan.terminal is not None:
-        posix.close(stdio[0])
-    if pidfd_socket is not None:
-        pidfd_socket.send(pid, "setns")
-    if options.detach:
-        _say(pid, options)
-        return 0
-    from ..foreground import Foreground  # not for engines
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
+    try:
+        pid = start_tenant(plan, saved, inside, options, kernel, stdio)
+        if plan.terminal is not None:
+            posix.close(stdio[0])
+        if pidfd_socket is not None:
+            pidfd_socket.send(pid, "setns")
+        if options.detach:
+            _say(pid, options)
+            return 0
+        from ..foreground import Foreground  # not for engines
 
-    with Foreground(pid, master) as foreground:
-        _say(pid, options)
-        return foreground.wait()
+        with Foreground(pid, master) as foreground:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+            _say(pid, options)
+            return foreground.wait()
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
 
 def start_tenant(
@@ -168,9 +174,22 @@ def start_tenant(
         filter, flags = compiled.program, compiled.flags
     manager = load_manager(saved.cgroup)
     tenant = Tenant(
-        plan, inside, program, kernel, manager, filter=filter, filter_flags=flags, stdio=stdio
+        plan,
+        inside,
+        program,
+        kernel,
+        manager,
+        filter=filter,
+        filter_flags=flags,
+        stdio=stdio,
+        before_run=None if options.detach else _hold_signals,
     )
     return tenant.start(placements(manager, saved.cgroup, parse_subs(options.cgroup), inside.pid))
+
+
+def _hold_signals() -> None:
+    """Keep what comes until it can be passed on: it must not end us and leave the tenant."""
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
 
 
 def _give(terminal: int, uid: int, init: int) -> None:

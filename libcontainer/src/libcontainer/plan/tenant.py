@@ -184,6 +184,7 @@ def tenant_mile(
     return [
         *_set_oom_score(plan),
         *hide("pyoci:exec"),
+        *_reset_signals(),
         # The caller's descriptors, which it did not ask us to pass on: nobody inside may see them.
         Entry("close_range", (first_own + handles, _ALL, 0), "close what the caller left open"),
         *_enter_cgroup(plan, way),
@@ -244,6 +245,14 @@ def _set_oom_score(plan: TenantPlan) -> list[Entry]:
     return [
         Entry("openat", (c.AT_FDCWD, path, flags, 0), what, ignore=may_fail),
         Entry("write", ("result:-1", "text:" + text, len(text)), what, ignore=may_fail),
+    ]
+
+
+def _reset_signals() -> list[Entry]:
+    """The two signals that glibc keeps to itself, and ignores in what its posix_spawn starts."""
+    default = "hex:" + bytes(32).hex()  # struct sigaction: SIG_DFL, no flags, no mask
+    return [
+        Entry("rt_sigaction", (number, default, 0, 8), "reset a signal") for number in (32, 33)
     ]
 
 

@@ -36,7 +36,7 @@ from .stub.memfd import sealed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from libcgroups.protocol import CgroupManager
 
@@ -134,11 +134,16 @@ class Tenant:
         filter: bytes = b"",
         filter_flags: int = 0,
         stdio: tuple[int, int, int] = _STDIO,
+        before_run: Callable[[], object] | None = None,
     ) -> None:
-        """`filter` is classic BPF; `stdio` are descriptors that it gets as 0, 1 and 2."""
+        """`filter` is classic BPF; `stdio` are descriptors that it gets as 0, 1 and 2.
+
+        `before_run` is called when nothing but its own exec is left to wait for.
+        """
         self.plan, self.inside, self.program = plan, inside, program
         self.kernel, self.cgroup = kernel, cgroup
         self.filter, self.filter_flags, self.stdio = filter, filter_flags, stdio
+        self.before_run = before_run
         # The stub and those that it has forked, until they are reaped, by the index of the call
         # that made them: reports of two forks may come in either order.
         self._pids: dict[int, int] = {}
@@ -241,6 +246,8 @@ class Tenant:
             if kind in (ch.PID, ch.READY) and ready and len(self._pids) == forks + 1:
                 self._reap(sorted(self._pids)[:-1])
                 adjust(self.plan.adjustments, self._pid, self.kernel)
+                if self.before_run is not None:
+                    self.before_run()
                 talk.tell_init(ch.LIMITED)
 
     def _add(self, content: bytes) -> None:
