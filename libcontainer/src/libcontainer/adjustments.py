@@ -55,6 +55,10 @@ class Adjustment(Record):
         """Do it.  Raises OSError as the kernel said it."""
         raise NotImplementedError
 
+    def directories(self) -> tuple[str, ...]:
+        """Return what it makes on the host, to be removed with the container, in order."""
+        return ()
+
     def refusal(self, code: int) -> str:
         """Say that it was refused, in runc's words where it has any."""
         return f"{self.describe()}: {posix.strerror(code).lower()}"

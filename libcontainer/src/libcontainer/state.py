@@ -20,7 +20,7 @@ import time
 from libcgroups.manager import CgroupState
 
 from . import codec
-from ._record import BadDocument, Record, faults, i64, u32, u64
+from ._record import Record, faults, i64, u32, u64
 from .errors import BadId, ContainerError, ContainerExists, NoSuchContainer, SpecError
 
 OCI_VERSION = "1.3.0"
@@ -49,6 +49,7 @@ class SavedState(Record):
     cgroup: CgroupState
     private_pids: bool  # init's end is the end of all processes of the container
     annotations: dict[str, str] = {}
+    directories: tuple[str, ...] = ()  # made on the host beside the cgroup, to remove in order
     hooks: tuple[str, ...] = ()  # kinds that the document has, of those that follow create
     keyring: bool = True  # it has a session keyring of its own
     oci_version: str = OCI_VERSION
@@ -105,6 +106,7 @@ class StateDirectory:
             fcntl.flock(self.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
+        self.unlock()
         return False
 
     def save(self, state: SavedState) -> None:
@@ -117,14 +119,14 @@ class StateDirectory:
             text = self._read(_STATE)
         except FileNotFoundError:
             raise NoSuchContainer(self.id, self.root) from None
+        data = None
         try:
             data = codec.loads(text)
             return SavedState.from_json(data)
-        except BadDocument as e:
-            why = "; ".join(faults(SavedState, data))
-            raise DamagedState(f"{self.path}/{_STATE}", why) from e
         except (ValueError, SpecError) as e:
-            raise DamagedState(f"{self.path}/{_STATE}", str(e)) from e
+            # ValueError: text that is no JSON, and libcgroups has a BadDocument of its own.
+            why = str(e) if data is None else "; ".join(faults(SavedState, data))
+            raise DamagedState(f"{self.path}/{_STATE}", why or str(e)) from e
 
     def keep_document(self, text: str) -> None:
         """Keep the document: the bundle may change or go, the container may not."""

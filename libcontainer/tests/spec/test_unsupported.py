@@ -22,7 +22,6 @@ def seccomp(action):
 ASKS = [
     ("hooks", "hooks.startContainer", {"startContainer": [{"path": "/x"}]}),
     ("linux", "linux.netDevices", {"netDevices": {"eth0": {}}}),
-    ("linux", "linux.intelRdt", {"intelRdt": {}}),
 ]
 ASKS_NOTHING = [
     ("process", {"execCPUAffinity": {"initial": "0"}, "apparmorProfile": "x", "selinuxLabel": "x"}),

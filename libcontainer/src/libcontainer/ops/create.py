@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from ..annotations import Wishes
     from ..plan.plan import Plan
-    from ..spec.hooks import Hooks
     from ..spec.document import Spec
+    from ..spec.hooks import Hooks
 
 
 class CreateOptions:
@@ -94,12 +94,17 @@ def create(id: str, options: CreateOptions) -> int:
     check_preserved(options.preserve_fds)
 
     directory = state.claim(options.root, id)
-    cgroup, main = None, None
+    cgroup, main, saved = None, None, None
     try:
         directory.lock()
         cgroup = _cgroup(spec, id, options)
         kernel = LinuxKernel()
-        host = probe(spec, cgroups=dict(cgroup.paths), unified=posix.access(_UNIFIED, posix.F_OK))
+        host = probe(
+            spec,
+            cgroups=dict(cgroup.paths),
+            unified=posix.access(_UNIFIED, posix.F_OK),
+            pivot=not options.no_pivot,
+        )
         given = _plan_options(id, bundle, rootfs, options)
         if wishes is not None:
             given = given.replace(
@@ -126,8 +131,10 @@ def create(id: str, options: CreateOptions) -> int:
             pidfd_receiver.send(pid, " ")
         _commit(directory, saved, main, own, options)
     except BaseException:
+        if saved is not None and saved.directories:
+            _remove_directories(saved.directories)
         _undo(directory, cgroup)
-        if main is not None and plan.hooks is not None and plan.hooks.poststop:
+        if main is not None and saved and plan.hooks is not None and plan.hooks.poststop:
             # Hooks may have run; the last ones undo what those did.
             _run_poststop(saved, plan.hooks)
         raise
@@ -143,13 +150,22 @@ def _bundle(path: str) -> str:
     here = posix.open(".", posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
     try:
         posix.chdir(path)
-        return posix.getcwd()
+        return _utf8("bundle", posix.getcwd())
     except OSError as e:
         why = (e.strerror or "").lower()
         raise InitFailed("bundle", e.errno, f"chdir {path}: {why}") from e
     finally:
         posix.fchdir(here)
         posix.close(here)
+
+
+def _utf8(what: str, path: str) -> str:
+    """Refuse a path that no document could hold: state and hooks are told it as JSON."""
+    try:
+        path.encode()
+    except UnicodeEncodeError as e:
+        raise InitFailed(what, None, f"the path of the {what} is not UTF-8: {path!a}") from e
+    return path
 
 
 def _read_document(bundle: str, name: str) -> str:
@@ -190,7 +206,7 @@ def _rootfs(spec: Spec, bundle: str) -> str:
         text = f"invalid rootfs: stat {path}: {why}"
         raise InitFailed("rootfs", e.errno, text) from e
     try:
-        return posix.readlink(f"/proc/self/fd/{fd}")
+        return _utf8("rootfs", posix.readlink(f"/proc/self/fd/{fd}"))
     finally:
         posix.close(fd)
 
@@ -299,6 +315,7 @@ def _saved(id: str, plan: Plan, cgroup: CgroupManager, options: CreateOptions) -
         cgroup=cgroup.to_state(),
         private_pids=plan.namespaces.new("pid"),
         annotations=plan.annotations,
+        directories=tuple([d for a in plan.adjustments for d in a.directories()]),
         hooks=tuple(kinds),
         keyring=not options.no_new_keyring,
     )
@@ -335,6 +352,15 @@ def _undo(directory: state.StateDirectory, cgroup: CgroupManager | None) -> None
     except OSError as e:
         _log.warning(f"after the failure: remove {directory.path}: {e.strerror}")
     directory.close()
+
+
+def _remove_directories(directories: tuple[str, ...]) -> None:
+    from ..rdt import remove  # rare
+
+    try:
+        remove(directories)
+    except OSError as e:
+        _log.warning(f"after the failure: {e.strerror}: {e.filename}")
 
 
 def _run_poststop(saved: state.SavedState, hooks: Hooks) -> None:

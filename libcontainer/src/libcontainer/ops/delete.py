@@ -33,6 +33,8 @@ def delete(id: str, *, root: str, force: bool = False) -> None:
             return
         raise
     with directory:
+        if not force:
+            _refuse_unfinished(directory)
         directory.lock()
         try:
             saved = directory.load()
@@ -48,11 +50,24 @@ def delete(id: str, *, root: str, force: bool = False) -> None:
         _delete(saved, directory, force)
 
 
+def _refuse_unfinished(directory: StateDirectory) -> None:
+    """Before the lock, which a create holds while its hooks run."""
+    try:
+        saved = directory.load()
+    except (NoSuchContainer, DamagedState):
+        return  # judged under the lock
+    if (status := status_of(saved, directory)) == CREATING:
+        raise _not_stopped(saved.id, status)
+
+
+def _not_stopped(id: str, status: str) -> WrongStatus:
+    return WrongStatus(id, status, f"cannot delete container {id} that is not stopped: {status}")
+
+
 def _delete(saved: SavedState, directory: StateDirectory, force: bool) -> None:
     status = status_of(saved, directory)
     if status not in (STOPPED, CREATED) and not force:
-        text = f"cannot delete container {saved.id} that is not stopped: {status}"
-        raise WrongStatus(saved.id, status, text)
+        raise _not_stopped(saved.id, status)
     ended = status == STOPPED and saved.private_pids and saved.status != CREATING
     destroy(saved, directory, ended=ended)
 
@@ -68,6 +83,10 @@ def destroy(saved: SavedState, directory: StateDirectory, *, ended: bool) -> Non
         _wait(saved)
     if manager.exists():
         manager.remove()
+    if saved.directories:
+        from ..rdt import remove  # rare
+
+        remove(saved.directories)
     hooks = _poststop_hooks(saved, directory)
     directory.remove()
     if hooks is not None:

@@ -37,11 +37,13 @@ class Host(Record):
     apparmor: str | None = None
     confined: bool = False
     selinux: bool = False
+    resctrl: str | None = None  # where it is mounted; looked at only for intelRdt
+    kernel_mounts: tuple[str, ...] = ()  # of proc and sysfs; looked at only without a pivot
     unified: bool = False  # cgroup v2 alone
     cgroups: dict[str, str] = {}
 
 
-def probe(spec: Spec, *, cgroups: dict[str, str], unified: bool) -> Host:
+def probe(spec: Spec, *, cgroups: dict[str, str], unified: bool, pivot: bool = True) -> Host:
     """Look at the host as far as `spec` needs it.
 
     `cgroups` are the directories of the container's cgroup, as its manager has resolved them.
@@ -78,9 +80,17 @@ def probe(spec: Spec, *, cgroups: dict[str, str], unified: bool) -> Host:
         mapping=mapping,
         kcore=posix.access("/proc/kcore", posix.F_OK),
         **(_modules() if _has_label(spec) else {}),
+        resctrl=_resctrl() if spec.linux is not None and spec.linux.intel_rdt is not None else None,
+        kernel_mounts=() if pivot else _kernel_mounts(),
         unified=unified,
         cgroups=cgroups,
     )
+
+
+def _kernel_mounts() -> tuple[str, ...]:
+    from .nopivot import kernel_mounts  # rare
+
+    return kernel_mounts()
 
 
 def _has_label(spec: Spec) -> bool:
@@ -94,6 +104,19 @@ def _modules() -> dict[str, Any]:
 
     found = probe_modules()
     return {"apparmor": found.apparmor, "confined": found.confined, "selinux": found.selinux}
+
+
+def _resctrl() -> str | None:
+    from ..rdt import mount_point  # rare
+
+    text = b""
+    fd = posix.open("/proc/self/mountinfo", posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        while part := posix.read(fd, 1 << 16):
+            text += part
+    finally:
+        posix.close(fd)
+    return mount_point(text.decode("utf-8", "surrogateescape"))
 
 
 def _identity(path: str) -> str:

@@ -30,6 +30,7 @@ from .process import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..adjustments import Adjustment
     from ..spec.document import Spec
     from ..spec.process import Process
     from ..step import Step
@@ -105,7 +106,7 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         labels=_labels(process, host, namespaces),
         inherited=inherited(linux),
         umask=umask(process),
-        adjustments=adjustments(process, linux, affinity=None),
+        adjustments=(*adjustments(process, linux, affinity=None), *_rdt(linux, host, options)),
         oom_score_adj=process.oom_score_adj,
         oom_score_optional=not true_root,
         early=early_limits,
@@ -116,6 +117,7 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         seccomp_strict=options.seccomp_strict,
         terminal=terminal(process),
         pivot=options.pivot,
+        hidden=_hidden(host, options),
         propagation=_final_propagation(linux),
         preserve_fds=options.preserve_fds,
         annotations=spec.annotations or {},
@@ -135,6 +137,14 @@ def _labels(process: Process, host: Host, namespaces: Namespaces) -> tuple[Entry
     return tuple(write_labels(found, handle="attr"))
 
 
+def _rdt(linux: Linux, host: Host, options: Options) -> tuple[Adjustment, ...]:
+    if linux.intel_rdt is None:
+        return ()
+    from ..rdt import plan_rdt  # rare
+
+    return (plan_rdt(linux.intel_rdt, options.id, host.resctrl),)
+
+
 def split_limits(
     resources: LinuxResources | None, *, devices: bool
 ) -> tuple[LinuxResources, LinuxResources | None]:
@@ -149,6 +159,8 @@ def split_limits(
     given = given.replace(devices=(given.devices or ()) if devices else None)
     limit = given.memory.limit if given.memory is not None else None
     small = limit is not None and 0 < limit <= EARLY_MEMORY
+    # What `unified` says of memory is not read here; it may be small.
+    small |= any([name.startswith("memory.") for name in given.unified or ()])
     early, late = split(given, memory_early=not small)
     return early, late if has_limits(late) else None
 
@@ -269,6 +281,14 @@ def _sysctls(linux: Linux) -> tuple[Step, ...]:
 def _final_propagation(linux: Linux) -> int | None:
     asked = PROPAGATION[linux.rootfs_propagation or "rslave"]
     return asked if asked & (c.MS_SHARED | c.MS_UNBINDABLE) else None
+
+
+def _hidden(host: Host, options: Options) -> tuple[str, ...]:
+    if not host.kernel_mounts:
+        return ()
+    from .nopivot import is_below  # rare
+
+    return tuple([path for path in host.kernel_mounts if not is_below(path, options.rootfs)])
 
 
 def _has_create_hooks(spec: Spec) -> bool:

@@ -48,6 +48,7 @@ class Plan(Record):
     seccomp_strict: bool  # a name that nobody knows is an error
     terminal: Terminal | None
     pivot: bool
+    hidden: tuple[str, ...]  # mounts of the host to take away where there is no pivot
     propagation: i64 | None  # of `/`, after the pivot
     preserve_fds: u32
     annotations: dict[str, str]
