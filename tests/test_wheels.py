@@ -72,17 +72,22 @@ def wheel_of(wheels, name):
 @pytest.mark.parametrize("name", BRINGS)
 def test_wheel_holds_the_package_and_no_more(wheels, name):
     """
-    A wheel has every source file, the typing marker and the license; no tests, no tools.
+    A wheel has every source file, the typing marker, the license and the manual pages; no tests,
+    no tools.
     """
-    source = ROOT / name / "src"
+    source, manual = ROOT / name / "src", ROOT / name / "man"
     wheel = wheel_of(wheels, name)
     files = set(zipfile.ZipFile(wheel).namelist())
-    about = wheel.name.rpartition("-py3")[0] + ".dist-info"
+    stem = wheel.name.rpartition("-py3")[0]
+    about = f"{stem}.dist-info"
 
     sources = {
         str(path.relative_to(source))
         for path in source.rglob("*")
         if path.is_file() and path.suffix != ".pyc"
+    }
+    sources |= {
+        f"{stem}.data/data/share/man/{path.relative_to(manual)}" for path in manual.rglob("*.8")
     }
 
     assert wheel.name.endswith("-py3-none-any.whl")

@@ -13,6 +13,7 @@ from liboci_cli import (
     help_text,
     hint,
     man_page,
+    man_pages,
     parse,
 )
 from liboci_cli.table import help_option
@@ -183,3 +184,17 @@ def test_man_page():
         for option in command.options:
             label = option.label.replace("-", r"\-")
             assert (f"\n\\fB{label}\\fR\n" in page) is not option.hidden
+
+
+def test_man_pages():
+    """
+    There is a page for the program and one for each command, which name each other.
+    """
+    pages = man_pages("oci", more={"FILES": ".hidden is a file."})
+
+    assert list(pages) == ["oci.8", *[f"oci-{c.name}.8" for c in COMMANDS]]
+    assert "\n.SH FILES\n\\&.hidden is a file.\n" in pages["oci.8"]
+    start = pages["oci-start.8"]
+    assert ".SH NAME\noci\\-start \\- start the program of a created container\n" in start
+    assert ".SH SYNOPSIS\noci start [options] ID\n" in start
+    assert "oci\\-create(8)" in start

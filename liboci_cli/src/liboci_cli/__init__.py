@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .commands import OCI
     from .errors import UsageError
     from .hosting import CompletionArgs, InfoArgs, SetupArgs
-    from .manual import man_page
+    from .manual import man_page, man_pages
     from .people import complete, completion_script, completion_variable, group, help_text, hint
     from .running import EventsArgs, MountsArgs, PauseArgs, PsArgs, ResumeArgs, UpdateArgs
     from .table import Argument, Command, Option, Table
@@ -88,6 +88,7 @@ _HOME = {
     "help_text": "people",
     "hint": "people",
     "man_page": "manual",
+    "man_pages": "manual",
     "parse": "args",
     "render": "writer",
 }
@@ -133,6 +134,7 @@ __all__ = [
     "help_text",
     "hint",
     "man_page",
+    "man_pages",
     "parse",
     "render",
 ]

@@ -7,17 +7,29 @@ from .table import help_option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from .table import Command, Option, Table
 
 
-def man_page(program: str, table: Table = OCI) -> str:
-    """Return the program's page for section 8: all commands, all options that are shown."""
-    return "\n".join(_page(program, table)) + "\n"
+def man_page(program: str, table: Table = OCI, more: Mapping[str, str] = {}) -> str:
+    """Return the program's page for section 8: all commands, all options that are shown.
+
+    `more` has sections that only the program knows, such as ENVIRONMENT: name and text.
+    """
+    return "\n".join(_page(program, table, more)) + "\n"
 
 
-def _page(program: str, table: Table) -> Iterator[str]:
+def man_pages(program: str, table: Table = OCI, more: Mapping[str, str] = {}) -> dict[str, str]:
+    """Return the program's page and one for each command, by file name."""
+    pages = {f"{program}.8": man_page(program, table, more)}
+    for command in table.all():
+        lines = _command_page(program, command, table)
+        pages[f"{program}-{command.name}.8"] = "\n".join(lines) + "\n"
+    return pages
+
+
+def _page(program: str, table: Table, more: Mapping[str, str]) -> Iterator[str]:
     yield f".TH {_escaped(program.upper())} 8"
     yield ".SH NAME"
     yield _escaped(f"{program} - {table.summary}")
@@ -28,19 +40,51 @@ def _page(program: str, table: Table) -> Iterator[str]:
     yield ".SH COMMANDS"
     for command in table.all():
         yield from _command(program, command)
+    for heading, text in more.items():
+        yield f".SH {_escaped(heading)}"
+        yield from [_escaped(line) for line in text.splitlines()]
     yield ".SH EXIT STATUS"
     yield "0 on success, 1 on failure, 3 for an unknown command."
 
 
+def _command_page(program: str, command: Command, table: Table) -> Iterator[str]:
+    yield f".TH {_escaped(f'{program}-{command.name}'.upper())} 8"
+    yield ".SH NAME"
+    yield _escaped(f"{program}-{command.name} - {command.summary}")
+    yield ".SH SYNOPSIS"
+    yield _escaped(" ".join(_usage(program, command)))
+    yield ".SH DESCRIPTION"
+    yield _escaped(command.description)
+    if command.arguments:
+        yield ".SH ARGUMENTS"
+        for argument in command.arguments:
+            yield from _item(argument.metavar, argument.note)
+    yield ".SH OPTIONS"
+    yield from _options((*command.options, help_option()))
+    yield ".SH EXAMPLES"
+    yield from _examples(program, command)
+    yield ".SH SEE ALSO"
+    others = [f"{program}(8)"]
+    others += [f"{program}-{o.name}(8)" for o in table.all() if o.name != command.name]
+    yield _escaped(", ".join(others))
+
+
 def _command(program: str, command: Command) -> Iterator[str]:
-    words = [program, command.name, "[options]", *[a.usage for a in command.arguments]]
-    yield f".SS {_escaped(' '.join(words))}"
+    yield f".SS {_escaped(' '.join(_usage(program, command)))}"
     yield _escaped(command.description)
     for argument in command.arguments:
         yield from _item(argument.metavar, argument.note)
     yield from _options((*command.options, help_option()))
     yield ".PP"
     yield "Example:"
+    yield from _examples(program, command)
+
+
+def _usage(program: str, command: Command) -> list[str]:
+    return [program, command.name, "[options]", *[a.usage for a in command.arguments]]
+
+
+def _examples(program: str, command: Command) -> Iterator[str]:
     yield ".nf"
     yield from [_escaped(f"    {program} {line}") for line in command.examples]
     yield ".fi"

@@ -30,17 +30,23 @@ def update(id: str, changes: LinuxResources, *, root: str) -> None:
     if wrong := tuple(faults(changes.replace(devices=None), "$")):
         raise SpecError(wrong)
     with open_directory(root, id) as directory:
+        _check(directory)  # before the lock, which a create may hold for long
         directory.lock()  # two updates at once would each build on the same old limits
-        saved = directory.load()
-        status = status_of(saved, directory)
-        if status in (STOPPED, CREATING):
-            raise WrongStatus(id, status, NOT_RUNNING)
+        saved = _check(directory)
         old = limits_in_force(saved, directory)
         new = merged(old, changes)
         manager = load_manager(saved.cgroup)
         wanted = changed(new, changes, unified="" in manager.paths and len(manager.paths) == 1)
         _apply(manager, wanted, undoing(old, wanted))
         directory.keep_resources(codec.dumps(new.to_json()))
+
+
+def _check(directory: StateDirectory) -> SavedState:
+    saved = directory.load()
+    status = status_of(saved, directory)
+    if status in (STOPPED, CREATING):
+        raise WrongStatus(saved.id, status, NOT_RUNNING)
+    return saved
 
 
 def limits_in_force(saved: SavedState, directory: StateDirectory) -> LinuxResources:

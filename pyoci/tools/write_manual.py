@@ -1,0 +1,31 @@
+"""Write the manual pages, man/man8/*.8, from the table of the command line."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(HERE.parent / "liboci_cli" / "src"))
+
+from liboci_cli import man_pages  # noqa: E402
+
+MORE = {
+    "FILES": """\
+/run/pyoci is the state directory of root, $XDG_RUNTIME_DIR/pyoci that of others.
+In it each container has a directory of its name.""",
+    "ENVIRONMENT": """\
+XDG_RUNTIME_DIR: where the state of an ordinary user's containers is.
+LISTEN_FDS: how many descriptors from 3 on are handed to the container.
+NO_COLOR: no colours on a terminal.
+PYOCI_DEBUG: if set, an error shows where in the program it was raised.""",
+    "STANDARDS": "The Open Container Initiative's runtime specification, version 1.3.0.",
+}
+
+
+def main() -> None:
+    folder = HERE / "man" / "man8"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in man_pages("pyoci", more=MORE).items():
+        (folder / name).write_text(text)
+
+
+main()

@@ -1,0 +1,971 @@
+"""The command line against containers in every state: texts, exit statuses, formats."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
+
+ROOT = Path(__file__).resolve().parents[2]
+LOOP = "while :; do sleep 0.1; done"
+SILENT = (0, "", "")
+NOBODY = "container does not exist\n"
+NOT_RUNNING = "container not running\n"
+NOT_PAUSED = "container not paused\n"
+REFUSED = "cannot start a container in the {} state\n"
+ALREADY = "cannot start an already running container\n"
+GONE = "cannot start a container that has stopped\n"
+NOT_STOPPED = "cannot delete container ID that is not stopped: {}\n"
+NO_EVENTS = "container with id ID is not running\n"
+
+# Command, state, exit status, stderr with ID for the id.
+ODD_STATES = [
+    ("state", "creating", 0, ""),
+    ("state", "created", 0, ""),
+    ("state", "running", 0, ""),
+    ("state", "paused", 0, ""),
+    ("state", "stopped", 0, ""),
+    ("state", "unknown", 1, NOBODY),
+    ("start", "creating", 1, REFUSED.format("creating")),
+    ("start", "created", 0, ""),
+    ("start", "running", 1, ALREADY),
+    ("start", "paused", 1, REFUSED.format("paused")),
+    ("start", "stopped", 1, GONE),
+    ("start", "unknown", 1, NOBODY),
+    ("kill ID KILL", "creating", 1, NOT_RUNNING),
+    ("kill ID KILL", "created", 0, ""),
+    ("kill ID KILL", "running", 0, ""),
+    ("kill ID KILL", "paused", 0, ""),
+    ("kill ID KILL", "stopped", 1, NOT_RUNNING),
+    ("kill ID KILL", "unknown", 1, NOBODY),
+    ("kill ID 0", "running", 0, ""),
+    ("kill ID 0", "stopped", 1, NOT_RUNNING),
+    ("kill --all ID KILL", "created", 0, ""),
+    ("kill --all ID KILL", "running", 0, ""),
+    ("kill --all ID KILL", "paused", 0, ""),
+    ("kill --all ID KILL", "stopped", 0, ""),
+    ("kill --all ID KILL", "unknown", 1, NOBODY),
+    ("delete", "creating", 1, NOT_STOPPED.format("creating")),
+    ("delete", "created", 0, ""),
+    ("delete", "running", 1, NOT_STOPPED.format("running")),
+    ("delete", "paused", 1, NOT_STOPPED.format("paused")),
+    ("delete", "stopped", 0, ""),
+    ("delete", "unknown", 1, NOBODY),
+    ("delete --force", "created", 0, ""),
+    ("delete --force", "running", 0, ""),
+    ("delete --force", "paused", 0, ""),
+    ("delete --force", "stopped", 0, ""),
+    ("delete --force", "unknown", 0, ""),
+    ("pause", "creating", 1, NOT_RUNNING),
+    ("pause", "created", 0, ""),
+    ("pause", "running", 0, ""),
+    ("pause", "paused", 1, NOT_RUNNING),
+    ("pause", "stopped", 1, NOT_RUNNING),
+    ("pause", "unknown", 1, NOBODY),
+    ("resume", "creating", 1, NOT_PAUSED),
+    ("resume", "created", 1, NOT_PAUSED),
+    ("resume", "running", 1, NOT_PAUSED),
+    ("resume", "paused", 0, ""),
+    ("resume", "stopped", 1, NOT_PAUSED),
+    ("resume", "unknown", 1, NOBODY),
+    ("ps --format json", "creating", 0, ""),
+    ("ps --format json", "created", 0, ""),
+    ("ps --format json", "running", 0, ""),
+    ("ps --format json", "paused", 0, ""),
+    ("ps --format json", "stopped", 0, ""),
+    ("ps --format json", "unknown", 1, NOBODY),
+    ("update --pids-limit 100", "creating", 1, NOT_RUNNING),
+    ("update --pids-limit 100", "created", 0, ""),
+    ("update --pids-limit 100", "running", 0, ""),
+    ("update --pids-limit 100", "paused", 0, ""),
+    ("update --pids-limit 100", "stopped", 1, NOT_RUNNING),
+    ("update --pids-limit 100", "unknown", 1, NOBODY),
+    ("events --stats", "creating", 1, NO_EVENTS),
+    ("events --stats", "created", 0, ""),
+    ("events --stats", "running", 0, ""),
+    ("events --stats", "paused", 0, ""),
+    ("events --stats", "stopped", 1, NO_EVENTS),
+    ("events --stats", "unknown", 1, NOBODY),
+]
+ROW_IDS = [f"{command}, {state}" for command, state, _, _ in ODD_STATES]
+
+
+def told(result):
+    return result.status, result.stdout, result.stderr
+
+
+def words(command, id):
+    found = command.split()
+    return [id if word == "ID" else word for word in found] + ([] if "ID" in found else [id])
+
+
+class Held:
+    """A directory as a create that is still at it leaves it: claimed, and locked."""
+
+    def __init__(self, workshop, id):
+        other = workshop.create(LOOP)
+        saved = json.loads((workshop.root / other.id / "state.json").read_text())
+        other.delete("--force")
+        self.path = workshop.root / id
+        self.path.mkdir()
+        saved |= {"id": id, "status": "creating", "pid": 0, "startTime": 0}
+        (self.path / "state.json").write_text(json.dumps(saved))
+        self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(self.fd, fcntl.LOCK_EX)
+
+    def delete(self, *_):
+        os.close(self.fd)
+        shutil.rmtree(self.path)
+
+
+def put_in_state(workshop, state, delete_after=None):
+    """Return the id of a container in that state."""
+    id = workshop.id()
+    if state == "unknown":
+        return id
+    if state == "creating":
+        delete_after(Held(workshop, id))
+        return id
+    container = workshop.create(LOOP, id=id)
+    if delete_after is not None:
+        delete_after(container)
+    if state != "created":
+        assert container.start().status == 0
+    if state == "paused":
+        assert container.pyoci("pause").status == 0
+    if state == "stopped":
+        assert container.pyoci("kill", "KILL").status == 0
+        container.wait()
+    return id
+
+
+class Last:
+    """Deletes what a row has left, in whatever state."""
+
+    def __init__(self):
+        self.made = []
+
+    def __call__(self, container):
+        self.made.append(container)
+
+
+@pytest.fixture
+def cleared(workshop):
+    """Delete by force what a test leaves."""
+    last = Last()
+    yield last
+    for container in last.made:
+        container.delete("--force")
+
+
+@pytest.mark.parametrize(("command", "state", "status", "stderr"), ODD_STATES, ids=ROW_IDS)
+def test_odd_states(workshop, cleared, command, state, status, stderr):
+    """Every command has its word, and its exit status, for a container in every state."""
+    id = put_in_state(workshop, state, cleared)
+
+    result = workshop.pyoci(*words(command, id))
+
+    assert (result.status, result.stderr) == (status, stderr.replace("ID", id))
+
+
+# -- the same rows with others
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["runc", "crun"])
+def test_same_rows_with_another_runtime(workshop, name, capsys):
+    """Where runc or crun answer otherwise, docs/differences.md says so, and why."""
+    runtime = shutil.which(name)
+    if runtime is None:
+        pytest.skip(f"needs {name}")
+    workshop.default_document  # ours, made before the runtime is another  # noqa: B018
+    documented = (ROOT / "docs" / "differences.md").read_text()
+    workshop.runtime = runtime
+    surprises = []
+    for command, state, status, stderr in ODD_STATES:
+        if state == "creating":
+            continue
+        id = put_in_state(workshop, state)
+        said = workshop.pyoci(*words(command, id))
+        workshop.pyoci("delete", "--force", id)
+        text = message(said.stderr, id)
+        if (said.status, text) != (status, stderr.strip()):
+            row = f"{name} `{command}`, {state}"
+            with capsys.disabled():
+                print(f"\n{row}: {said.status} {text!r}; ours: {status} {stderr.strip()!r}", end="")
+            if row not in documented:
+                surprises.append(row)
+    for path in workshop.root.iterdir():
+        shutil.rmtree(path)
+
+    assert surprises == []
+
+
+def message(stderr, id):
+    """The text of the last error, whatever the runtime writes around it."""
+    line = (stderr.strip().splitlines() or [""])[-1]
+    if found := re.search(r'msg="(.*)"$', line):
+        line = found[1].replace('\\"', '"')
+    return line.replace(id, "ID")
+
+
+# -- ps
+
+
+def test_ps_lists_the_processes_of_the_container(workshop, cleared):
+    """The table has ps's columns and a line for each process, by its pid on the host."""
+    container = workshop.create("sleep 100 & sleep 200 & wait")
+    cleared(container)
+    container.start()
+    workshop.until(
+        lambda: (
+            len(
+                json.loads(container.pyoci("ps", *()).stdout or "[]")
+                if 0
+                else workshop.pyoci("ps", "-f", "json", container.id).stdout.split(",")
+            )
+            == 3
+        )
+    )
+
+    table = container.pyoci("ps").stdout.splitlines()
+    pids = json.loads(workshop.pyoci("ps", "--format", "json", container.id).stdout)
+
+    assert table[0].split() == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
+    assert [line.split(None, 7)[7] for line in table[1:]] == [
+        "sh -c sleep 100 & sleep 200 & wait",
+        "sleep 100",
+        "sleep 200",
+    ]
+    assert [int(line.split()[1]) for line in table[1:]] == pids
+    assert pids[0] == container.pid
+    assert {line.split()[0] for line in table[1:]} == {"root"}
+
+
+def test_ps_hands_options_to_ps(workshop, cleared):
+    """What follows the id is ps(1)'s own; its other lines are left out."""
+    if shutil.which("ps") is None:
+        pytest.skip("needs ps (procps)")
+    container = workshop.create(LOOP)
+    cleared(container)
+
+    found = container.pyoci("ps", "-o", "pid,args").stdout.splitlines()
+
+    assert [line.split()[0] for line in found] == ["PID", str(container.pid)]
+    wrong = container.pyoci("ps", "-o", "args")
+    assert told(wrong) == (1, "", "couldn't find PID field in ps output\n")
+    assert container.pyoci("ps", "--bogus").stderr.startswith("ps: exit status 1: error: ")
+
+
+def test_ps_of_a_stopped_container_is_empty(workshop, cleared):
+    """No process is no error."""
+    id = put_in_state(workshop, "stopped", cleared)
+
+    assert told(workshop.pyoci("ps", "--format", "json", id)) == (0, "[]\n", "")
+    assert len(workshop.pyoci("ps", id).stdout.splitlines()) == 1
+
+
+# -- update
+
+
+def control(pid, controller, file):
+    """A control file of the process's cgroup, on v1."""
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        _, names, path = line.split(":", 2)
+        if controller in names.split(","):
+            return Path(f"/sys/fs/cgroup/{controller}{path}/{file}")
+    pytest.skip(f"needs the cgroup v1 controller {controller}")
+
+
+LIMITS = {
+    "memory": ("memory", "memory.limit_in_bytes"),
+    "swap": ("memory", "memory.memsw.limit_in_bytes"),
+    "soft": ("memory", "memory.soft_limit_in_bytes"),
+    "pids": ("pids", "pids.max"),
+    "shares": ("cpu", "cpu.shares"),
+    "quota": ("cpu", "cpu.cfs_quota_us"),
+    "period": ("cpu", "cpu.cfs_period_us"),
+    "cpus": ("cpuset", "cpuset.cpus"),
+    "idle": ("cpu", "cpu.idle"),
+}
+M = 1 << 20
+
+
+class Limited:
+    """A running container whose limits are looked at."""
+
+    def __init__(self, workshop, cleared, resources=None):
+        config = workshop.config("sh", "-c", LOOP)
+        config["linux"]["resources"] |= resources or {}
+        self.container = workshop.create(config)
+        cleared(self.container)
+        self.container.start()
+        self.pid = self.container.pid
+
+    def update(self, line):
+        return told(self.container.workshop.pyoci("update", *line.split(), self.container.id))
+
+    def from_json(self, document):
+        path = self.container.workshop.folder / "resources.json"
+        path.write_text(json.dumps(document))
+        return self.update(f"--resources {path}")
+
+    def __getitem__(self, name):
+        text = control(self.pid, *LIMITS[name]).read_text().strip()
+        return int(text) if text.lstrip("-").isdigit() else text
+
+
+@pytest.fixture
+def limited(workshop, cleared):
+    return Limited(workshop, cleared)
+
+
+@pytest.mark.parametrize(
+    ("line", "limits"),
+    [
+        ("--memory 64m", {"memory": 64 * M}),
+        ("--memory 67108864", {"memory": 64 * M}),
+        ("--memory 64M --memory-swap 0.125g", {"memory": 64 * M, "swap": 128 * M}),
+        ("--memory-reservation 32mb", {"soft": 32 * M}),
+        ("--pids-limit 50", {"pids": 50}),
+        ("--pids-limit=-1", {"pids": "max"}),
+        ("--cpu-share 512", {"shares": 512}),
+        ("--cpu-quota 50000", {"quota": 50000, "period": 100000}),
+        ("--cpu-quota 50000 --cpu-period 200000", {"quota": 50000, "period": 200000}),
+        ("--cpuset-cpus 0", {"cpus": 0}),
+        ("--cpu-idle 1", {"idle": 1}),
+    ],
+)
+def test_update_sets_limits(limited, line, limits):
+    """Each option of update changes what the kernel enforces, without a word."""
+    assert limited.update(line) == SILENT
+
+    assert {name: limited[name] for name in limits} == limits
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("--memory abc", "invalid value for memory: invalid size: 'abc'"),
+        ("--memory 1x", "invalid value for memory: invalid size: '1x'"),
+        ("--cpu-quota abc", "invalid value for cpu-quota: abc"),
+        ("--cpu-share=-1", "invalid value for cpu-share: -1"),
+        ("--cpu-idle 2", "invalid value for cpu-idle: 2"),
+        ("--blkio-weight 5", "$.blockIO.weight: must be between 10 and 1000, got 5"),
+        ("--l3-cache-schema L3:0=f", "Intel RDT/CAT: l3 cache schema is not enabled"),
+        ("--mem-bw-schema MB:0=9", "Intel RDT/MBA: memory bandwidth schema is not enabled"),
+        ("--resources /nowhere", "open /nowhere: no such file or directory"),
+    ],
+)
+def test_update_refuses(limited, line, text):
+    """A value that is none is refused before anything is changed."""
+    assert limited.update(line) == (1, "", text + "\n")
+
+
+def test_update_builds_on_the_update_before(limited):
+    """What an update does not name stays as the last one left it, also in the pair of quota."""
+    limited.update("--memory 64m --memory-swap 128m --cpu-quota 50000 --cpu-period 50000")
+
+    assert limited.update("--cpu-quota 20000") == SILENT
+    assert limited.update("--memory 32m") == SILENT
+
+    assert [limited[name] for name in ("memory", "swap", "quota", "period")] == [
+        32 * M,
+        128 * M,
+        20000,
+        50000,
+    ]
+
+
+def test_update_raises_memory_and_swap_together(limited):
+    """Memory and swap go up and down together, in whichever order the kernel wants."""
+    limited.update("--memory 64m --memory-swap 64m")
+
+    assert limited.update("--memory 256m --memory-swap 512m") == SILENT
+    assert (limited["memory"], limited["swap"]) == (256 * M, 512 * M)
+    assert limited.update("--memory 32m --memory-swap 32m") == SILENT
+    assert (limited["memory"], limited["swap"]) == (32 * M, 32 * M)
+
+
+def test_update_of_memory_above_swap_says_what_to_do(limited):
+    """The kernel's bare EINVAL is explained."""
+    limited.update("--memory 64m --memory-swap 64m")
+
+    status, _, text = limited.update("--memory 128m")
+
+    assert status == 1
+    assert "exceeds memory+swap limit 67108864" in text
+
+
+def test_update_of_no_memory_limit_lifts_swap_too(limited):
+    """-1 for memory is no limit for memory and swap."""
+    limited.update("--memory 64m --memory-swap 64m")
+
+    assert limited.update("--memory=-1") == SILENT
+
+    assert limited["memory"] == limited["swap"] > 1 << 60
+
+
+def test_zero_in_update_means_as_it_is(limited):
+    """Engines send zeros for what nobody has asked for, and device rules with everything."""
+    limited.update("--memory 64m --memory-swap 128m --cpu-share 512 --pids-limit 50")
+
+    document = {
+        "devices": [{"allow": False, "access": "rwm"}],
+        "memory": {"limit": 32 * M, "swap": 0, "reservation": 0, "kernel": 0},
+        "cpu": {"shares": 0, "quota": 0, "period": 0, "cpus": ""},
+        "blockIO": {"weight": 0},
+    }
+    assert limited.from_json(document) == SILENT
+    assert limited.update("--pids-limit 0") == SILENT
+
+    assert (limited["memory"], limited["swap"]) == (32 * M, 128 * M)
+    assert (limited["shares"], limited["pids"]) == (512, 50)
+    allowed = control(limited.pid, "devices", "devices.list").read_text()
+    assert "c 1:3 rwm\n" in allowed
+
+
+def test_update_from_stdin(workshop, limited):
+    """`--resources -` reads stdin, as containerd calls it."""
+    source = workshop.folder / "stdin"
+    source.write_text('{"pids":{"limit":44}}')
+    with open(source) as file:
+        result = workshop.pyoci("update", "--resources", "-", limited.container.id, stdin=file)
+
+    assert told(result) == SILENT
+    assert limited["pids"] == 44
+
+
+def test_update_tells_every_fault_of_the_document(limited):
+    """A document that does not fit is refused whole."""
+    status, _, text = limited.from_json({"pids": {"limit": "x"}, "memory": {"limit": 1.5}})
+
+    assert status == 1
+    assert "$.pids.limit: expected i64" in text
+    assert "$.memory.limit: expected i64" in text
+
+
+def test_refused_update_leaves_the_old_limits(workshop, cleared):
+    """If one limit is refused, those set before it get their old values back."""
+    limited = Limited(workshop, cleared, {"pids": {"limit": 60}, "cpu": {"shares": 700}})
+
+    status, _, text = limited.update("--pids-limit 7 --cpu-share 99 --cpuset-cpus 4000")
+
+    assert status == 1
+    assert "cpuset.cpus" in text
+    assert (limited["pids"], limited["shares"]) == (60, 700)
+    limited.update("--memory 64m")
+    assert limited["pids"] == 60
+
+
+# -- events
+
+
+def lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_events_measures_once(workshop, cleared):
+    """`events --stats` prints one line in runc's envelope, with runc's keys."""
+    id = put_in_state(workshop, "running", cleared)
+
+    result = workshop.pyoci("events", "--stats", id)
+
+    (event,) = lines(result.stdout)
+    assert (event["type"], event["id"]) == ("stats", id)
+    assert list(event["data"]) == [
+        *("cpu", "cpuset", "memory", "pids", "blkio", "hugetlb", "intel_rdt"),
+        "network_interfaces",
+    ]
+    assert event["data"]["cpu"]["usage"]["total"] > 0
+    assert event["data"]["memory"]["usage"]["usage"] > 0
+    assert event["data"]["pids"]["current"] in (1, 2)
+
+
+def test_events_goes_on_until_the_container_ends(workshop, cleared):
+    """A line for each interval, then exit status 0."""
+    id = put_in_state(workshop, "running", cleared)
+    out = workshop.folder / "events"
+    with open(out, "w") as file:
+        watcher = workshop.spawn("events", "--interval", "50ms", id, stdout=file)
+        workshop.until(lambda: out.read_text().count("\n") >= 3, "three measurements")
+        workshop.pyoci("kill", id, "KILL")
+
+        assert watcher.wait(timeout=10) == 0
+
+    assert {event["type"] for event in lines(out.read_text())} == {"stats"}
+
+
+def test_events_tells_of_processes_killed_for_memory(workshop, cleared):
+    """A process that the kernel kills for memory is an event of its own, without data."""
+    config = workshop.config("sh", "-c", "read x; tail /dev/zero; exit 3")
+    config["linux"]["resources"]["memory"] = {"limit": 16 * M, "swap": 16 * M}
+    source, end = os.pipe()
+    container = workshop.create(config, stdin=source)
+    os.close(source)
+    cleared(container)
+    out = workshop.folder / "events"
+    with open(out, "w") as file:
+        watcher = workshop.spawn("events", "--interval", "10s", container.id, stdout=file)
+        time.sleep(0.3)  # until it watches
+        container.start()
+        os.write(end, b"go\n")
+        os.close(end)
+
+        assert watcher.wait(timeout=15) == 0
+
+    assert lines(out.read_text()) == [{"type": "oom", "id": container.id}]
+
+
+@pytest.mark.parametrize(
+    ("interval", "text"),
+    [
+        ("0", "duration interval must be greater than 0"),
+        ("-1s", "duration interval must be greater than 0"),
+        ("soon", 'invalid value "soon" for flag -interval: time: invalid duration "soon"'),
+        ("5x", 'invalid value "5x" for flag -interval: time: invalid duration "5x"'),
+    ],
+)
+def test_events_refuses_what_is_no_interval(workshop, interval, text):
+    """An interval is a duration above zero."""
+    assert told(workshop.pyoci("events", f"--interval={interval}", "x")) == (1, "", text + "\n")
+
+
+# -- kill, delete, list
+
+
+@pytest.mark.parametrize("signal", ["TERM", "sigterm", "SIGTERM", "15", None, "RTMIN+1", "64"])
+def test_kill_knows_signals_by_name_and_number(workshop, cleared, signal):
+    """Any spelling of a signal ends a container that does not handle it; SIGTERM is the default."""
+    container = workshop.create("trap - TERM; sleep 100 & wait")
+    cleared(container)
+
+    assert told(container.pyoci("kill", *[signal] * bool(signal))) == SILENT
+
+    number = {"RTMIN+1": 35, "64": 64}.get(signal, 15)
+    assert container.wait() in (-number, 128 + number)
+
+
+@pytest.mark.parametrize("signal", ["65", "-9", "BOGUS", "SIG", "RTMIN+31", ""])
+def test_kill_refuses_what_is_no_signal(workshop, cleared, signal):
+    """A name or number that is no signal is refused."""
+    id = put_in_state(workshop, "created", cleared)
+
+    result = workshop.pyoci("kill", id, signal)
+
+    assert told(result) == (1, "", f'unknown signal "{signal}"\n')
+
+
+def test_regular_expressions_choose_containers(workshop, cleared):
+    """`--regex` acts on all ids that match, by POSIX's rules; what fails for one is passed over."""
+    made = [workshop.create(LOOP, id=f"{workshop.token}-{name}") for name in ("web1", "web2", "db")]
+    for container in made:
+        cleared(container)
+
+    result = workshop.pyoci("kill", "--regex", f"^{workshop.token}-web[[:digit:]]$", "KILL")
+
+    assert told(result) == SILENT
+    assert [made[0].wait(), made[1].wait(), made[2].status] == [-9, -9, "created"]
+    assert told(workshop.pyoci("delete", "-r", "-f", "web")) == SILENT
+    assert workshop.states() == [made[2].id]
+    assert told(workshop.pyoci("delete", "-r", "(")) == (
+        1,
+        "",
+        "invalid regular expression '(': missing ), unterminated subpattern at position 0\n",
+    )
+
+
+def test_list_has_the_columns_of_runc(workshop, cleared):
+    """The table is cut by scripts: columns of at least 12, a gap of 3, stopped with pid 0."""
+    id = put_in_state(workshop, "stopped", cleared)
+
+    header, row = workshop.pyoci("list").stdout.splitlines()
+
+    created = workshop.pyoci("state", id).stdout
+    state = json.loads(created)
+    assert header.split() == ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]
+    assert row.split() == [id, "0", "stopped", state["bundle"], state["created"], "root"]
+    assert header.index("STATUS") - header.index("PID") == 12
+    assert header.index("BUNDLE") - header.index("STATUS") == 12
+
+
+def test_list_in_other_forms(workshop, cleared):
+    """JSON is one line with the owner's name; `-q` is ids only and goes before the form."""
+    id = put_in_state(workshop, "created", cleared)
+    state = json.loads(workshop.pyoci("state", id).stdout)
+
+    assert json.loads(workshop.pyoci("list", "-f", "json").stdout) == [state | {"owner": "root"}]
+    assert workshop.pyoci("list", "-q").stdout == f"{id}\n"
+    assert workshop.pyoci("list", "-q", "-f", "json").stdout == f"{id}\n"
+
+
+def test_list_passes_over_a_damaged_container(workshop, cleared):
+    """One state that does not read is told on stderr, and the others are listed."""
+    id = put_in_state(workshop, "created", cleared)
+    (workshop.root / "broken").mkdir()
+    (workshop.root / "broken" / "state.json").write_text("{")
+
+    result = workshop.pyoci("list", "--format", "json")
+
+    assert [c["id"] for c in json.loads(result.stdout)] == [id]
+    assert result.status == 0
+    assert result.stderr.startswith("load container broken: read ")
+    assert told(workshop.pyoci("delete", "--force", "broken")) == SILENT
+
+
+@pytest.mark.parametrize(("globals", "status"), [(("--root", "/nonexistent"), 1), ((), 0)])
+def test_list_where_nothing_was_created(workshop, globals, status):
+    """A root that was asked for must exist; the default one appears with the first container."""
+    host = workshop.host | {"XDG_RUNTIME_DIR": "/nonexistent", "USER": "x"}
+    argv = ["unshare", "-U", *workshop.argv("list")[:1], *globals, "list", "-f", "json"]
+    result, _ = workshop.command(argv, env=host)
+
+    said = "open /nonexistent: no such file or directory\n" if status else ""
+    assert told(result) == (status, "" if status else "[]\n", said)
+
+
+# -- the host, the program
+
+
+def test_features_is_quiet_quick_and_computed(workshop):
+    """Engines read `features` at their start, stderr included, before any container."""
+    begin = time.monotonic()
+    result = workshop.pyoci("features")
+    took = time.monotonic() - begin
+
+    document = json.loads(result.stdout)
+    assert (result.status, result.stderr) == (0, "")
+    assert took < 0.5
+    assert not workshop.root.exists()
+    assert document["ociVersionMin"] == "1.0.0"
+    assert document["linux"]["cgroup"] == {
+        "v1": True,
+        "v2": True,
+        "systemd": True,
+        "systemdUser": True,
+        "rdma": True,
+    }
+    assert "SCMP_ARCH_X86_64" in document["linux"]["seccomp"]["archs"]
+    assert "SECCOMP_FILTER_FLAG_LOG" in document["linux"]["seccomp"]["supportedFlags"]
+
+
+def test_info_is_about_this_host(workshop):
+    """`info` has a line for each thing that can be read, and the same as JSON."""
+    text = workshop.pyoci("info")
+    document = json.loads(workshop.pyoci("info", "--format", "json").stdout)
+
+    assert (text.status, text.stderr) == (0, "")
+    assert f"Kernel-Release    {os.uname().release}\n" in text.stdout
+    assert document["Architecture"] == os.uname().machine
+    assert document["Namespaces"]["pid"] == "enabled"
+    assert document["Cgroup setup"] in ("unified", "hybrid", "legacy")
+
+
+def test_version_has_the_lines_that_engines_read(workshop):
+    """The word `version` stands in the first line only: Docker looks for it."""
+    first, *others = workshop.pyoci("--version").stdout.splitlines()
+
+    assert first.startswith("pyoci version ")
+    assert [line.partition(":")[0] for line in others][:3] == ["commit", "spec", "python"]
+    assert not [line for line in others if "version" in line]
+
+
+@pytest.mark.parametrize("command", ["checkpoint", "restore", "setup"])
+def test_what_is_not_built_yet_says_so(workshop, command):
+    """A command without its work refuses, but has its help: Podman asks for it."""
+    argument = "podman" if command == "setup" else "x"
+
+    assert told(workshop.pyoci(command, argument)) == (1, "", f"not built yet: {command}\n")
+    help = workshop.pyoci(command, "--help")
+    assert (help.status, help.stderr) == (0, "")
+
+
+def test_podmans_probe_of_restore(workshop):
+    """An option without its value is refused in the words that Podman looks for."""
+    result = workshop.pyoci("restore", "--lsm-mount-context")
+
+    assert told(result) == (1, "", "flag needs an argument: --lsm-mount-context\n")
+
+
+# -- globals
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "text"),
+    [
+        ("--log kafka:x", 1, "unknown log type: kafka"),
+        ("--log /nowhere/log", 1, "open /nowhere/log: no such file or directory"),
+        ("--log-format xml", 1, "invalid log-format: xml"),
+        ("--log-level loud", 1, "invalid log-level: loud"),
+        ("--root /", 1, "Option --root argument should not be set to /"),
+        ("--cgroup-manager x", 1, "unknown cgroup manager specified: x"),
+        ("--bogus", 1, "flag provided but not defined: -bogus"),
+    ],
+)
+def test_global_options_are_refused(workshop, options, status, text):
+    """A global option that cannot be is one line on stderr."""
+    argv = [workshop.runtime, *options.split(), "list"]
+
+    assert told(workshop.command(argv)[0]) == (status, "", text + "\n")
+
+
+def test_systemd_is_refused_where_there_is_none(workshop):
+    """Without systemd its cgroup manager is refused, in runc's words."""
+    if os.path.isdir("/run/systemd/system"):
+        pytest.skip("needs a host without systemd")
+    created = workshop.try_create(LOOP, globals=("--systemd-cgroup",)).created
+
+    said = "systemd not running on this host, cannot use systemd cgroups manager"
+    assert told(created) == (1, "", f"create failed: {said}\n")
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_log_file_gets_exactly_the_error(workshop, format):
+    """At the default level a log file has one record of the error, and stderr its text."""
+    log = workshop.folder / "log"
+    globals = ("--log", f"file:{log}", "--log-format", format)
+
+    result = workshop.pyoci("state", "nobody", globals=globals)
+
+    assert told(result) == (1, "", NOBODY)
+    (line,) = log.read_text().splitlines()
+    if format == "json":
+        record = json.loads(line)
+        assert (record["level"], record["msg"]) == ("error", NOBODY.strip())
+        assert sorted(record) == ["level", "msg", "time"]
+    else:
+        assert re.fullmatch(r'time="\S+Z" level=error msg="container does not exist"', line)
+
+
+def test_log_to_syslog(workshop):
+    """`syslog:ID` sends the error to the daemon behind /dev/log under that name."""
+    if os.path.lexists("/dev/log"):
+        pytest.skip("needs a host without a syslog daemon")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind("/dev/log")
+        try:
+            workshop.pyoci("state", "nobody", globals=("--log", "syslog:web"))
+            said = daemon.recv(4096).decode()
+        finally:
+            os.unlink("/dev/log")
+
+    assert re.fullmatch(r"<11>web\[\d+\]: container does not exist", said)
+
+
+@pytest.mark.parametrize("options", [("--debug",), ("--log-level", "debug")])
+def test_trace_of_an_error_goes_to_the_log(workshop, options):
+    """With `--debug` the log has where an error comes from; stderr has one line."""
+    log = workshop.folder / "log"
+
+    result = workshop.pyoci("state", "nobody", globals=("--log", log, *options))
+
+    assert told(result) == (1, "", NOBODY)
+    assert "Traceback" in log.read_text()
+    assert log.read_text().splitlines()[-1].endswith('msg="container does not exist"')
+
+
+def test_usage_errors_reach_the_log(workshop):
+    """A log that stands before the mistake gets the error, too."""
+    log = workshop.folder / "log"
+
+    result = workshop.pyoci("state", globals=("--log", log, "--log-format", "json"))
+
+    text = 'pyoci: "state" requires exactly 1 argument(s)'
+    assert told(result) == (1, "", text + "\n")
+    assert json.loads(log.read_text())["msg"] == text
+
+
+# -- for people
+
+
+class Screen:
+    """A terminal of a program, read as text."""
+
+    def __init__(self, argv, env):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execvpe(argv[0], argv, env)
+        self.text = ""
+
+    def until(self, pattern, seconds=15):
+        end = time.monotonic() + seconds
+        while not (found := re.search(pattern, self.text)):
+            left = end - time.monotonic()
+            assert left > 0, f"{pattern} does not appear: {self.text!r}"
+            if select.select([self.fd], [], [], left)[0]:
+                self.text += self._read()
+        return found
+
+    def _read(self):
+        try:
+            return os.read(self.fd, 65536).decode(errors="replace")
+        except OSError:
+            return ""
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def rest(self):
+        while part := self._read():
+            self.text += part
+        os.waitpid(self.pid, 0)
+        return self.text
+
+    def close(self):
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+        os.close(self.fd)
+
+
+@pytest.fixture
+def screen(workshop):
+    opened = []
+
+    def open_screen(*argv, **env):
+        found = Screen([str(a) for a in argv], {**workshop.host, "TERM": "xterm", **env})
+        opened.append(found)
+        return found
+
+    yield open_screen
+    for found in opened:
+        found.close()
+
+
+def test_list_on_a_terminal_is_for_people(workshop, cleared, screen):
+    """A terminal gets colours and relative times; NO_COLOR takes the colours away."""
+    id = put_in_state(workshop, "created", cleared)
+
+    coloured = screen(*workshop.argv("list")).rest()
+    plain = screen(*workshop.argv("list"), NO_COLOR="1").rest()
+
+    assert "\x1b[33mcreated\x1b[0m" in coloured
+    assert re.search(rf"{id} +created +\d+ +\d+ seconds? ago +root +/", plain)
+    assert "\x1b" not in plain
+    assert json.loads(screen(*workshop.argv("list", "-f", "json")).rest())[0]["id"] == id
+
+
+def test_events_on_a_terminal_is_a_table(workshop, cleared, screen):
+    """One line is kept up to date until the container ends."""
+    id = put_in_state(workshop, "running", cleared)
+    watched = screen(*workshop.argv("events", "--interval", "50ms", id))
+
+    watched.until(r"CPU % .*MEMORY / LIMIT")
+    watched.until(rf"{id[:20]} +\d+\.\d%.*/ none.*\r{id[:20]}")
+    workshop.pyoci("kill", id, "KILL")
+
+    assert "{" not in watched.rest()
+
+
+def test_usage_error_on_a_terminal_has_a_hint(workshop, screen):
+    """A person is told what was meant, or where to read."""
+    said = screen(workshop.runtime, "stat", "x").rest()
+
+    assert said == "No help topic for 'stat'\r\nhint: did you mean start?\r\n"
+    assert screen(workshop.runtime, "state").rest().endswith("hint: see pyoci state --help\r\n")
+
+
+# -- completion, in real shells
+
+
+def test_bash_completes(workshop, cleared, screen):
+    """bash completes commands, options, and the ids that a command can act on."""
+    created, running = [put_in_state(workshop, s, cleared) for s in ("created", "running")]
+    bash = screen(
+        "bash",
+        "--norc",
+        "--noprofile",
+        "-i",
+        PS1="$ ",
+        INPUTRC="/dev/null",
+        PATH=f"{workshop.runtime.parent}:{os.environ['PATH']}",
+    )
+    bash.type('source <(pyoci completion bash); echo "re"ady\n')
+    bash.until(r"\nready")
+
+    bash.type("pyoci feat\t")
+    bash.until(r"pyoci features ")
+    bash.type("\x15")
+    bash.type(f"pyoci --root={workshop.root} start \t")
+    bash.until(rf"start {created} ")
+    bash.type("\x15")
+    bash.type(f"pyoci --root {workshop.root} ps \t\t")
+    bash.until(rf"{created} +{running}")
+
+
+def test_zsh_completes(workshop, cleared, screen):
+    """So does zsh."""
+    if shutil.which("zsh") is None:
+        pytest.skip("needs zsh")
+    created, _ = [put_in_state(workshop, s, cleared) for s in ("created", "running")]
+    zsh = screen(
+        "zsh",
+        "-f",
+        "-i",
+        PS1="> ",
+        ZDOTDIR=str(workshop.folder),
+        PATH=f"{workshop.runtime.parent}:{os.environ['PATH']}",
+    )
+    zsh.type("autoload -Uz compinit; compinit -u -D; unset zle_bracketed_paste\n")
+    zsh.type('eval "$(pyoci completion zsh)"; echo "re"ady\n')
+    zsh.until(r"\nready")
+
+    zsh.type("pyoci feat\t")
+    zsh.until(r"features ")
+    zsh.type("\x15")
+    zsh.type(f"pyoci --root {workshop.root} start \t")
+    zsh.until(rf"{created}")
+
+
+def test_fish_completes(workshop, cleared):
+    """So does fish."""
+    if shutil.which("fish") is None:
+        pytest.skip("needs fish")
+    created, _ = [put_in_state(workshop, s, cleared) for s in ("created", "running")]
+    script = f"pyoci completion fish | source; complete -C 'pyoci --root {workshop.root} start '"
+    env = workshop.host | {
+        "PATH": f"{workshop.runtime.parent}:{os.environ['PATH']}",
+        "HOME": str(workshop.folder),
+    }
+
+    done = subprocess.run(
+        ["fish", "-c", script], capture_output=True, text=True, env=env, timeout=30
+    )
+
+    assert done.stdout.split() == [created]
+
+
+def test_completion_makes_no_state_root(workshop):
+    """To ask what could be meant changes nothing."""
+    env = workshop.host | {
+        "_PYOCI_COMPLETE": "bash_complete",
+        "COMP_WORDS": f"pyoci --root {workshop.root} start ",
+        "COMP_CWORD": "4",
+    }
+
+    workshop.command([workshop.runtime], env=env)
+
+    assert not workshop.root.exists()
+
+
+def test_completion_of_no_shell(workshop):
+    """The shell is named, and one of three."""
+    assert told(workshop.pyoci("completion", "tcsh")) == (1, "", "unsupported shell: tcsh\n")
+    assert told(workshop.pyoci("completion")) == (1, "", "which shell: bash, zsh or fish\n")
+    assert (
+        workshop.pyoci("completion", "-s", "bash").stdout
+        == workshop.pyoci("completion", "bash").stdout
+    )
