@@ -239,3 +239,20 @@ def test_no_hooks(run):
     No hooks, nothing to do.
     """
     run()
+
+
+def test_a_large_state_reaches_a_slow_reader(run, no_leak):
+    """
+    What does not fit the pipe is written as the hook reads it.
+    """
+    state = '{"annotations":{"large":"' + "x" * 3_000_000 + '"}}'
+
+    assert (run(sh("sleep 0.1; wc -c > got"), state=state) / "got").read_text() == f"{len(state)}\n"
+
+
+def test_a_hook_that_never_stops_talking_has_its_time_out(run):
+    """
+    The time-out counts whatever the hook does meanwhile.
+    """
+    with pytest.raises(HookFailed, match="hook ran past specified timeout of 1.0s"):
+        run(Hook(path="/usr/bin/yes", timeout=1))

@@ -190,12 +190,21 @@ def _plain(value: Any) -> Any:
 
 
 def _make_readers(cls: Any) -> Any:
-    # vars(cls.__mro__...) is not needed: a slot's descriptor is found on the class itself.
     cls._readers = [
-        (getattr(cls, name).__set__, json_key, _reader(text, _names(cls, name)), default)
+        (
+            getattr(cls, name).__set__,
+            json_key,
+            _reader(text, _names(cls, name)),
+            None if _may_be_absent(text, default) else default,
+        )
         for name, json_key, text, default in cls._fields
     ]
     return cls._readers
+
+
+def _may_be_absent(text: str, default: Any) -> bool:
+    # None is written as absence, so absence is read as None, whatever the constructor demands.
+    return default is _REQUIRED and text.endswith(" | None")
 
 
 def _names(cls: Any, field: str) -> Any:
@@ -276,7 +285,7 @@ def faults(cls: type[Record], value: Any, path: str = "$") -> Iterator[str]:
         item = value.get(json_key)
         if item is not None:
             yield from _faults(text, _names(cls, name), item, f"{path}.{json_key}")
-        elif default is _REQUIRED:
+        elif default is _REQUIRED and not _may_be_absent(text, default):
             yield f"{path}.{json_key}: missing"
 
 

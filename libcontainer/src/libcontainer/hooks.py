@@ -99,13 +99,10 @@ def _run(hook: Hook, state: bytes, cwd: str, env: tuple[str, ...], given: tuple[
         if refused:
             posix.waitpid(pid, 0)
             return refused
-        return _watch(pid, hook, state, in_writer, out_reader)
+        return _Watch(pid, hook, state, in_writer, out_reader).until_it_ends()
     finally:
         for fd in (in_writer, out_reader, failed_reader):
-            try:
-                posix.close(fd)
-            except OSError:
-                pass  # the writing end was closed when all was written
+            posix.close(fd)
 
 
 def _become(hook: Hook, stdio: tuple[int, int, int], cwd: str, env: tuple[str, ...]) -> None:
@@ -129,46 +126,66 @@ def _become(hook: Hook, stdio: tuple[int, int, int], cwd: str, env: tuple[str, .
     posix.execve(hook.path, list(hook.args) or [hook.path], variables)
 
 
-def _watch(pid: int, hook: Hook, state: bytes, stdin: int, output: int) -> str:
-    """Feed the hook, keep what it says, wait for its end or its time-out."""
-    end = time.monotonic() + hook.timeout if hook.timeout else None
-    _feed(stdin, state)
-    said = b""
-    poll = select.poll()
-    poll.register(output, select.POLLIN)
-    pidfd = posix.pidfd_open(pid)
-    poll.register(pidfd, select.POLLIN)
-    try:
-        while True:
-            left = None if end is None else max(0, round((end - time.monotonic()) * 1000))
-            ready = dict(poll.poll(left))
-            if output in ready:
-                part = posix.read(output, 65536)
-                said = (said + part)[:_CAPTURED]
-                if not part:
-                    poll.unregister(output)
-                continue
-            if not ready:
-                posix.kill(pid, 9)
-            _, status = posix.waitpid(pid, 0)
-            break
-    finally:
-        posix.close(pidfd)
-    if not ready:
-        return f"hook ran past specified timeout of {float(hook.timeout or 0)}s"
-    code = posix.waitstatus_to_exitcode(status)
-    if code == 0:
-        return ""
-    how = f"exit status {code}" if code > 0 else f"signal {-code}"
-    return f"{how}, output: {said.decode(errors='replace').strip()}"
+class _Watch:
+    """Feeds one hook, keeps what it says, and waits for its end or its time-out."""
 
+    def __init__(self, pid: int, hook: Hook, state: bytes, stdin: int, output: int) -> None:
+        self.pid, self.hook, self.rest, self.stdin, self.output = pid, hook, state, stdin, output
+        self.said = b""
+        self.poll = select.poll()
 
-def _feed(stdin: int, state: bytes) -> None:
-    """Write the document, all of it into the pipe; a hook need not read it."""
-    try:
-        if len(state) > 65536:
-            fcntl.fcntl(stdin, fcntl.F_SETPIPE_SZ, len(state) + 4096)
-        posix.write(stdin, state)
-    except BrokenPipeError:
-        pass  # it does not want to know
-    posix.close(stdin)
+    def until_it_ends(self) -> str:
+        """Return why it failed, or nothing."""
+        limit = self.hook.timeout
+        end = time.monotonic() + limit if limit else None
+        posix.set_blocking(self.stdin, False)
+        pidfd = posix.pidfd_open(self.pid)
+        self.poll.register(pidfd, select.POLLIN)
+        self.poll.register(self.output, select.POLLIN)
+        self.poll.register(self.stdin, select.POLLOUT)
+        try:
+            while True:
+                left = None if end is None else round((end - time.monotonic()) * 1000)
+                if left is not None and left <= 0:
+                    posix.kill(self.pid, 9)
+                    posix.waitpid(self.pid, 0)
+                    return f"hook ran past specified timeout of {float(limit or 0)}s"
+                ready = dict(self.poll.poll(left))
+                if self.stdin in ready:
+                    self._feed()
+                if self.output in ready:
+                    self._listen()
+                elif pidfd in ready:
+                    # Only when nothing more is to be read: its last words are the best.
+                    return self._verdict()
+        finally:
+            posix.close(pidfd)
+
+    def _feed(self) -> None:
+        """Write what fits of the document; a hook need not read it."""
+        try:
+            self.rest = self.rest[posix.write(self.stdin, self.rest) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            self.rest = b""  # it does not want to know
+        if not self.rest:
+            # The end of the document is the end of the file; the number stays ours to close.
+            self.poll.unregister(self.stdin)
+            null = posix.open("/dev/null", posix.O_WRONLY | posix.O_CLOEXEC)
+            posix.dup2(null, self.stdin, inheritable=False)
+            posix.close(null)
+
+    def _listen(self) -> None:
+        part = posix.read(self.output, 65536)
+        self.said = (self.said + part)[:_CAPTURED]
+        if not part:
+            self.poll.unregister(self.output)
+
+    def _verdict(self) -> str:
+        _, status = posix.waitpid(self.pid, 0)
+        code = posix.waitstatus_to_exitcode(status)
+        if code == 0:
+            return ""
+        how = f"exit status {code}" if code > 0 else f"signal {-code}"
+        return f"{how}, output: {self.said.decode(errors='replace').strip()}"

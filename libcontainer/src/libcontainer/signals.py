@@ -36,7 +36,7 @@ def parse_signal(text: str) -> int:
 
     0 is allowed: it signals nobody, and tells whether somebody is there.  Raises UnknownSignal.
     """
-    if text.isascii() and text.isdigit() and int(text) <= _RTMAX:
+    if text.isascii() and text.isdigit() and len(text) < 4 and int(text) <= _RTMAX:
         return int(text)
     name = text.upper().removeprefix("SIG")
     if name in NAMES:
@@ -45,7 +45,7 @@ def parse_signal(text: str) -> int:
         rest = name.removeprefix(base)
         if rest != name:
             offset = rest[1:] if rest[:1] == ("+" if sign > 0 else "-") else "" if rest else "0"
-            if offset.isascii() and offset.isdigit():
+            if offset.isascii() and offset.isdigit() and len(offset) < 4:
                 number = start + sign * int(offset)
                 if _RTMIN <= number <= _RTMAX:
                     return number

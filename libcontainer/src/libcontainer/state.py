@@ -119,13 +119,13 @@ class StateDirectory:
             text = self._read(_STATE)
         except FileNotFoundError:
             raise NoSuchContainer(self.id, self.root) from None
-        data = None
+        data: object = self
         try:
             data = codec.loads(text)
             return SavedState.from_json(data)
         except (ValueError, SpecError) as e:
             # ValueError: text that is no JSON, and libcgroups has a BadDocument of its own.
-            why = str(e) if data is None else "; ".join(faults(SavedState, data))
+            why = str(e) if data is self else "; ".join(faults(SavedState, data))
             raise DamagedState(f"{self.path}/{_STATE}", why or str(e)) from e
 
     def keep_document(self, text: str) -> None:

@@ -31,7 +31,11 @@ class Step(Record):
         """Read a step by the class name under `step`."""
         if cls is not Step:
             return super().from_json(data)
-        if type(data) is not dict or data.get("step") not in _CLASSES:
+        if type(data) is not dict:
+            raise BadDocument("step")
+        if data.get("step") not in _CLASSES:
+            _declare_all()
+        if data.get("step") not in _CLASSES:
             raise BadDocument("step")
         found: Self = _CLASSES[data["step"]].from_json(data)
         return found
@@ -50,6 +54,13 @@ class Step(Record):
     def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
         """Do it.  Raises OSError as the kernel said it."""
         raise NotImplementedError
+
+
+def _declare_all() -> None:
+    """Load what declares steps: reading a plan must not depend on what else was imported."""
+    homes = ("steps", "bind", "filesystem", "remount", "devices", "cgroupfs")
+    for module in ("attributes", *[f"rootfs.{home}" for home in homes]):
+        __import__(f"{__package__}.{module}")
 
 
 def prepare_all(steps: Iterable[Step], rootfs: Rootfs, kernel: Kernel) -> None:

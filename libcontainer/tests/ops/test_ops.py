@@ -345,3 +345,15 @@ def test_reading_needs_no_lock(box, root):
     assert state_document("box", root=root)["status"] == "running"
     with open_directory(root, "box") as other:
         assert other.is_locked()
+
+
+def test_kill_without_a_cgroup_and_a_pid_namespace(box, root, ended):
+    """
+    SIGKILL reaches init even where nobody can tell who else belongs to the container.
+    """
+    one = box().run()
+    one.save(private_pids=False)
+
+    kill("box", 9, root=root)
+
+    assert ended(one) == "SIGKILL"

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from libcontainer.codec import dumps, loads
 from libcontainer.namespaces import KINDS
 from libcontainer.plan.host import Host
 from libcontainer.plan.make import Options, make_plan
+from libcontainer.plan.plan import Plan
 from libcontainer.process.init import last_mile
 from libcontainer.spec.load import load_spec
 
@@ -57,6 +59,18 @@ def test_the_same_document_and_host_give_the_same_plan(engine_document, data):
 
     assert make_plan(spec, host, OPTIONS) == made
     assert (spec, host) == kept
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_plan_is_what_its_written_form_says(engine_document, data):
+    """
+    A plan can be written as JSON and read back, whatever the host was.
+    """
+    spec = load_spec(engine_document)
+    made = make_plan(spec, data.draw(hosts(spec)), OPTIONS)
+
+    assert Plan.from_json(loads(dumps(made.to_json()))) == made
 
 
 def test_every_step_and_entry_says_what_it_does(engine_document):

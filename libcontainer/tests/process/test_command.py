@@ -41,12 +41,8 @@ def look(root, kernel):
     """Look a command up, standing in /home."""
 
     def run(name, path=PATH):
-        cwd = os.open("home", c.O_PATH, dir_fd=root)
-        try:
-            command = Command((name,), (), "/home", 0)
-            return find(command, (path,) if path else (), kernel, root, cwd)
-        finally:
-            os.close(cwd)
+        command = Command((name,), (), "/home", 0)
+        return find(command, (path,) if path else (), kernel, root)
 
     return run
 
@@ -57,6 +53,8 @@ def look(root, kernel):
         pytest.param("sh", PATH, "/bin/sh", id="second-folder"),
         pytest.param("tool", PATH, "/usr/bin/tool", id="first-folder"),
         pytest.param("/bin/sh", None, "/bin/sh", id="absolute"),
+        pytest.param("../bin/sh", None, "../bin/sh", id="beside-the-working-directory"),
+        pytest.param("run", "PATH=.", "./run", id="working-directory-in-path"),
         pytest.param("/bin/link", PATH, "/bin/link", id="link-inside"),
         pytest.param("/bin/out", PATH, "/bin/out", id="link-that-stops-at-the-root"),
         pytest.param("link", PATH, "/bin/link", id="link-in-path"),

@@ -31,10 +31,12 @@ def kill(id: str, signal: int, *, root: str, all: bool = False) -> None:
     if pidfd is None and not all:
         raise WrongStatus(id, "stopped", NOT_RUNNING)
     try:
-        if everybody:
-            load_manager(saved.cgroup).kill(signal)
+        manager = load_manager(saved.cgroup)
+        reached = all or (everybody and manager.exists())
+        if reached:
+            manager.kill(signal)
         # Init as well: it may have been moved out of its cgroup, or have none.
-        if pidfd is not None and not (everybody and signal != KILL):
+        if pidfd is not None and (signal == KILL or not reached):
             _send(pidfd, signal, id)
         if signal == KILL and not everybody:
             _thaw(saved)

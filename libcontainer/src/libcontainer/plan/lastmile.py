@@ -73,15 +73,31 @@ class Payload(Record):
     filter_flags: i64 = 0
 
 
-def enter_root(*, pivot: bool, mount_namespace: bool, propagation: int | None) -> list[Entry]:
-    """From the host's root to the container's, leaving no way back."""
+def enter_root(
+    *, pivot: bool, mount_namespace: bool, propagation: int | None, hidden: tuple[str, ...] = ()
+) -> list[Entry]:
+    """From the host's root to the container's, leaving no way back.
+
+    Without a pivot the host's root stays below, and with it `hidden`, the host's proc and sysfs
+    mounts.  While one of those can be seen anywhere in the mount namespace, root of a user
+    namespace may mount one that has no masks; so they go, or are covered where they are locked.
+    """
     if not mount_namespace:
         return [
             Entry("fchdir", ("fd:root",), "change into the root"),
             Entry("chroot", ("text:.",), "change the root"),
             Entry("close", ("fd:root",), "forget the root"),
         ]
-    entries = [Entry("fchdir", ("fd:root",), "change into the new root")]
+    entries = []
+    for path in hidden if not pivot else ():
+        place, nothing = f"text:{path}", "text:"
+        slave = c.MS_SLAVE | c.MS_REC
+        entries += [
+            Entry("mount", (nothing, place, nothing, slave, 0), "slave", ignore=True),
+            Entry("umount2", (place, c.MNT_DETACH), f"detach {path}", ignore=True),
+            Entry("mount", ("text:none", place, "text:tmpfs", c.MS_RDONLY, 0), f"hide {path}"),
+        ]
+    entries.append(Entry("fchdir", ("fd:root",), "change into the new root"))
     if pivot:
         entries += [
             Entry("pivot_root", ("text:.", "text:."), "pivot_root"),

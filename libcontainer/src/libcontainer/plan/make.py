@@ -111,8 +111,13 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         oom_score_optional=not true_root,
         early=early_limits,
         late=late_limits,
+        net_devices={n: d.name or n for n, d in (linux.net_devices or {}).items()},
         hooks=spec.hooks,
-        meet=_has_create_hooks(spec) or any([_opens_device(step) for step in build]),
+        meet=bool(
+            _has_create_hooks(spec)
+            or linux.net_devices
+            or any([_opens_device(step) for step in build])
+        ),
         seccomp=seccomp_profile(linux),
         seccomp_strict=options.seccomp_strict,
         terminal=terminal(process),
@@ -228,6 +233,10 @@ def _refuse(spec: Spec, linux: Linux, host: Host, namespaces: Namespaces, option
     if not options.pivot and linux.rootfs_propagation in ("private", "rprivate"):
         faults.append("rootfsPropagation of [r]private is not safe without pivot_root")
     faults += _refuse_sysctls(linux, namespaces)
+    if linux.net_devices and not namespaces.own("network"):
+        faults.append("unable to move network devices without a private NET namespace")
+    if linux.net_devices and host.euid != 0:
+        faults.append("network devices are not supported for rootless containers")
     if namespaces.new("user") and namespaces.pid is not None:
         # Nobody but a process in it can make its procfs, and only the host may enter it.
         faults.append("not supported: joining a pid namespace beside a new user namespace")

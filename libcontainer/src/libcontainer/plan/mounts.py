@@ -12,6 +12,7 @@ from ..rootfs.resolve import split
 from ..rootfs.steps import (
     BindMount,
     LateReadOnly,
+    LookAgain,
     MakeDirectory,
     Mask,
     NewMount,
@@ -103,6 +104,8 @@ def finish_steps(spec: Spec, linux: Linux, late: list[Step]) -> list[Step]:
         steps.append(RootReadOnly())
     steps += [ReadOnlyPath(path=p) for p in linux.readonly_paths]
     steps += [Mask(path=p) for p in dict.fromkeys(linux.masked_paths)]
+    if linux.masked_paths or linux.readonly_paths:
+        steps.append(LookAgain(masked=linux.masked_paths, read_only=linux.readonly_paths))
     return steps
 
 

@@ -42,6 +42,7 @@ class Plan(Record):
     oom_score_optional: bool  # refusals are expected: the runtime is itself in a user namespace
     early: LinuxResources | None  # limits before the hooks
     late: LinuxResources | None  # cpu bandwidth and memory: after Python has left the cgroup
+    net_devices: dict[str, str]  # to move in: name on the host, name inside
     hooks: Hooks | None
     meet: bool  # init waits for main after the mounts: there are hooks, or a device was mounted
     seccomp: LinuxSeccomp | None

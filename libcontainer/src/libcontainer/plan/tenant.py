@@ -251,9 +251,7 @@ def _set_oom_score(plan: TenantPlan) -> list[Entry]:
 def _reset_signals() -> list[Entry]:
     """The two signals that glibc keeps to itself, and ignores in what its posix_spawn starts."""
     default = "hex:" + bytes(32).hex()  # struct sigaction: SIG_DFL, no flags, no mask
-    return [
-        Entry("rt_sigaction", (number, default, 0, 8), "reset a signal") for number in (32, 33)
-    ]
+    return [Entry("rt_sigaction", (number, default, 0, 8), "reset a signal") for number in (32, 33)]
 
 
 def _enter_cgroup(plan: TenantPlan, way: Way) -> list[Entry]:

@@ -2,6 +2,7 @@
 
     main to init    go (1 byte), done (1 byte), g (1 byte)
     init to main    H  run the hooks
+                    C  the working directory is opened late, by the list
                     R  the stub's list has been reached, all opens are done      (stub)
                     S  the stub waits at the gate: success                       (stub)
                     P  pid, 8 bytes: the stub forked into a pid namespace        (stub)
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 GO, DONE, LIMITED = b"o", b"d", b"g"
 HOOKS, READY, SET, PID, FAILED, ERROR, SOURCES = b"H", b"R", b"S", b"P", b"E", b"X", b"B"
+CWD_LATE = b"C"
 _KINDS: dict[str, Any] = {"step": StepFailed, "hook": HookFailed, "init": InitFailed}
 
 
@@ -75,11 +77,14 @@ class Channel:
 
 
 def _exactly(fd: int, count: int) -> bytes:
+    """Read `count` bytes.  Raises InitFailed for a message that breaks off."""
     found = b""
     while len(found) < count:
         part = posix.read(fd, count - len(found))
+        if not part and not found and count == 1:
+            return b""  # the end, between two messages
         if not part:
-            return b""
+            raise InitFailed("", None, "container init ended in the middle of a message")
         found += part
     return found
 

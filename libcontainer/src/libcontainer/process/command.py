@@ -41,12 +41,12 @@ def environment(command: Command, kernel: Kernel, root: int) -> tuple[str, ...]:
     return tuple([f"{name}={value}" for name, value in last.items()])
 
 
-def find(command: Command, env: tuple[str, ...], kernel: Kernel, root: int, cwd: int) -> str:
+def find(command: Command, env: tuple[str, ...], kernel: Kernel, root: int) -> str:
     """Return the path that the payload is executed by.
 
-    `cwd` is a handle of its working directory, for relative paths.  Raises InitFailed in runc's
-    words.
+    One that is relative starts at the working directory.  Raises InitFailed in runc's words.
     """
+    cwd = command.cwd
     name = command.args[0]
     if not name:
         raise InitFailed("command", errno.ENOENT, 'exec: "": executable file not found in $PATH')
@@ -86,12 +86,10 @@ def check_size(args: tuple[str, ...], env: tuple[str, ...]) -> None:
         raise InitFailed("command", errno.E2BIG, f'exec: "{args[0]}": argument list too long')
 
 
-def _judge(path: str, kernel: Kernel, root: int, cwd: int) -> None:
+def _judge(path: str, kernel: Kernel, root: int, cwd: str) -> None:
     try:
-        # A relative path is resolved with the root set to the working directory's own view: `..`
-        # that leaves it is the stub's to judge, which stands in the real root by then.
-        start = root if path.startswith("/") else cwd
-        fd = resolve.open_path(kernel, start, path)
+        whole = path if path.startswith("/") else f"{cwd}/{path}"
+        fd = resolve.open_path(kernel, root, whole)
     except OSError as e:
         text = f'exec: "{path}": stat {path}: {posix.strerror(e.errno or 0).lower()}'
         raise InitFailed("command", e.errno, text) from e
@@ -119,5 +117,5 @@ def _home(uid: int, kernel: Kernel, root: int) -> str:
     for line in text.split("\n"):
         fields = line.split(":")
         if len(fields) >= 6 and fields[2] == str(uid) and fields[5]:
-            return fields[5]
+            return fields[5].replace("\0", "") or "/"
     return "/"

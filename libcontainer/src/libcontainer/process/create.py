@@ -42,6 +42,7 @@ class Main:
         self.plan, self.kernel, self.cgroup, self.own, self.save = plan, kernel, cgroup, own, save
         self.pid = 0
         self.started = 0
+        self.cwd_late: str | None = None
 
     def create(self, *, as_sibling: bool = False) -> int:
         """Return init's pid; it waits at the start barrier.
@@ -163,8 +164,15 @@ class Main:
             kind, content = talk.hear()
             if kind == ch.HOOKS:
                 self._apply_early()
+                if self.plan.net_devices:
+                    from ..network import move_devices  # rare
+
+                    # Now that init has its network namespace, and before the hooks look at it.
+                    move_devices(self.plan.net_devices, self.pid, self.kernel)
                 self._run_hooks()
                 talk.tell_init(ch.DONE)
+            elif kind == ch.CWD_LATE:
+                self.cwd_late = plan.command.cwd
             elif kind == ch.SOURCES and self.own.sources is not None:
                 self.own.sources.serve(content, self.pid)
             elif kind in awaited:
@@ -235,7 +243,7 @@ class Main:
 
     def _failed_call(self, step: int, code: int) -> ContainerError:
         """Put words to a call of the last mile that failed."""
-        entry = last_mile(self.plan)[step]
+        entry = last_mile(self.plan, cwd_late=self.cwd_late)[step]
         why = posix.strerror(code).lower() if code else "unexpected result"
         name = self.plan.command.args[0]
         if entry.call == "faccessat2":

@@ -29,7 +29,7 @@ from ..rootfs.root import Rootfs
 from ..signals import reset_signals
 from ..step import apply_all, prepare_all
 from . import command, lastmile
-from .channel import DONE, GO, HOOKS, Channel, send_error
+from .channel import CWD_LATE, DONE, GO, HOOKS, Channel, send_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
     # Written before, by main: oom_score_adj and the maps need a dumpable process.
     kernel.prctl(c.PR_SET_DUMPABLE, 0)
     kernel.setsid()
-    posix.umask(0)
+    callers_umask = posix.umask(0)
     for join in plan.namespaces.join if not plan.namespaces.needs_intermediate() else ():
         kernel.setns(own.namespaces[join.kind], 0, join.path)
         if join.kind == "mount":
@@ -107,13 +107,17 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
         posix.write(channel.writer, HOOKS)
         if posix.read(channel.go_reader, 1) != DONE:
             posix._exit(1)
+    posix.umask(callers_umask)
     _container_hooks(plan, rootfs, own)
+    posix.umask(0)
     apply_all(plan.finish, rootfs, kernel)
 
     env = command.environment(plan.command, kernel, rootfs.fd)
     command.check_size(plan.command.args, env)
     cwd, cwd_late = _open_cwd(plan, rootfs, kernel)
-    path = command.find(plan.command, env, kernel, rootfs.fd, cwd if cwd >= 0 else rootfs.fd)
+    if cwd_late is not None:
+        posix.write(channel.writer, CWD_LATE)  # main must know which list it hears about
+    path = command.find(plan.command, env, kernel, rootfs.fd)
     if plan.terminal is not None and own.console is not None:
         make_console(plan.terminal, rootfs, kernel, own.console, plan.payload.uid)
     else:
@@ -154,7 +158,12 @@ def last_mile(plan: Plan, *, cwd_late: str | None = None, filter_flags: int = 0)
     return [
         *hide(),
         *(join_pid() if plan.namespaces.pid else ()),
-        *enter_root(pivot=plan.pivot, mount_namespace=own_mounts, propagation=plan.propagation),
+        *enter_root(
+            pivot=plan.pivot,
+            mount_namespace=own_mounts,
+            propagation=plan.propagation,
+            hidden=plan.hidden,
+        ),
         *plan.inherited,
         *plan.labels,
         *meet_main(),

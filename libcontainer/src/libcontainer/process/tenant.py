@@ -111,13 +111,10 @@ class Program:
                 text = f'chdir to cwd ("{asked.cwd}") set in config.json failed: {why}'
                 raise InitFailed("cwd", e.errno, text) from e
             self.cwd_late = asked.cwd
-        try:
-            sought = asked if path is None else asked.replace(args=(path,))
-            start = cwd if cwd >= 0 else inside.root
-            self.path = command.find(sought, self.env, kernel, inside.root, start)
-        finally:
-            if cwd >= 0:
-                posix.close(cwd)
+        if cwd >= 0:
+            posix.close(cwd)
+        sought = asked if path is None else asked.replace(args=(path,))
+        self.path = command.find(sought, self.env, kernel, inside.root)
 
 
 class Tenant:

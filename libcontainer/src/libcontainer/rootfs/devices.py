@@ -71,18 +71,24 @@ class Devices(Step):
         names = ", ".join([n.name for n in self.nodes] + [link.name for link in self.links])
         return f"fill {self.directory} with {names}"
 
+    def prepare(self, rootfs: Rootfs, kernel: Kernel) -> None:
+        """Clone the host's nodes before any mount of the container could cover them."""
+        for node in self.nodes if self.bind else ():
+            if node.type != "p":
+                rootfs.sources[self._key(node)] = self._open(node, kernel)
+
     def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
         """By name below one handle of the directory: it cannot be exchanged under us."""
         with rootfs.target(self.directory, directory=True) as directory:
             for node in self.nodes:
                 if self.bind and node.type != "p":
-                    self._bind(node, directory, kernel)
+                    self._bind(node, directory, rootfs, kernel)
                 else:
-                    self._make(node, directory, kernel)
+                    self._make(node, directory, rootfs, kernel)
             for link in self.links:
                 _make_link(link, directory)
 
-    def _make(self, node: Node, directory: int, kernel: Kernel) -> None:
+    def _make(self, node: Node, directory: int, rootfs: Rootfs, kernel: Kernel) -> None:
         device = posix.makedev(node.major, node.minor) if node.type != "p" else 0
         try:
             # The umask is 0 while init builds, so the mode is the document's.
@@ -91,19 +97,17 @@ class Devices(Step):
             _same_device(node, directory, device)
             return
         except PermissionError:
-            self._bind(node, directory, kernel)
+            self._bind(node, directory, rootfs, kernel)
             return
         if node.uid or node.gid:
             kernel.fchownat(directory, node.name, node.uid, node.gid)
 
-    def _bind(self, node: Node, directory: int, kernel: Kernel) -> None:
-        path = f"{self.directory.rstrip('/')}/{node.name}"
-        tree = kernel.open_tree(c.AT_FDCWD, path, c.OPEN_TREE_CLONE | c.AT_SYMLINK_NOFOLLOW)
-        with resolve.Handle(tree):
-            found = posix.fstat(tree)
-            wanted = posix.makedev(node.major, node.minor)
-            if stat.S_IFMT(found.st_mode) != _KINDS[node.type] or found.st_rdev != wanted:
-                raise OSError(errno.ENODEV, "the host has another device there", path)
+    def _bind(self, node: Node, directory: int, rootfs: Rootfs, kernel: Kernel) -> None:
+        key = self._key(node)
+        if key not in rootfs.sources:
+            rootfs.sources[key] = self._open(node, kernel)
+        wanted = posix.makedev(node.major, node.minor)
+        with resolve.Handle(rootfs.sources.pop(key)) as tree:
             try:
                 posix.mknod(node.name, stat.S_IFREG | 0o644, dir_fd=directory)
             except FileExistsError:
@@ -116,6 +120,23 @@ class Devices(Step):
                     _same_device(node, directory, wanted)
                     return
                 kernel.move_mount(tree, target)
+
+    def _open(self, node: Node, kernel: Kernel) -> int:
+        """Return a clone of the host's node at the same path.  Raises OSError for another one."""
+        path = self._path(node)
+        tree = kernel.open_tree(c.AT_FDCWD, path, c.OPEN_TREE_CLONE | c.AT_SYMLINK_NOFOLLOW)
+        found = posix.fstat(tree)
+        wanted = posix.makedev(node.major, node.minor)
+        if stat.S_IFMT(found.st_mode) != _KINDS[node.type] or found.st_rdev != wanted:
+            posix.close(tree)
+            raise OSError(errno.ENODEV, "the host has another device there", path)
+        return tree
+
+    def _path(self, node: Node) -> str:
+        return f"{self.directory.rstrip('/')}/{node.name}"
+
+    def _key(self, node: Node) -> str:
+        return f"device\0{self._path(node)}"
 
 
 def _same_device(node: Node, directory: int, device: int) -> None:

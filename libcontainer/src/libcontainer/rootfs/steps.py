@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BindMount",
     "LateReadOnly",
+    "LookAgain",
     "MakeDirectory",
     "Mask",
     "NewMount",
@@ -170,6 +171,36 @@ class Mask(Step):
             kernel.fsconfig_create(fs)
             rootfs.mask = kernel.fsmount(fs, c.MOUNT_ATTR_RDONLY)
         return rootfs.mask
+
+
+class LookAgain(Step):
+    """See that every path is still covered: a root that others share may change while we build."""
+
+    masked: tuple[str, ...] = ()
+    read_only: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """Say what is looked for."""
+        return "see that masked and read-only paths are covered"
+
+    def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
+        """By the same look-up that the container's processes will do.  Raises OSError."""
+        for path in (*self.masked, *self.read_only):
+            try:
+                handle = rootfs.open(path)
+            except FileNotFoundError:
+                continue
+            with handle as fd:
+                read_only = path in self.read_only and posix.fstatvfs(fd).f_flag & posix.ST_RDONLY
+                if not (read_only or _is_mask(fd, rootfs)):
+                    raise OSError(errno.EAGAIN, "the root changes while it is built", path)
+
+
+def _is_mask(fd: int, rootfs: Rootfs) -> bool:
+    found = posix.fstat(fd)
+    if stat.S_ISDIR(found.st_mode):
+        return rootfs.mask is not None and found.st_dev == posix.fstat(rootfs.mask).st_dev
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == posix.makedev(1, 3)
 
 
 class MakeDirectory(Step):

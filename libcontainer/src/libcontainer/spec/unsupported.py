@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 ROWS: tuple[Row, ...] = (
     ("hooks", "startContainer", lambda h: bool(h.start_container)),
-    ("linux", "netDevices", lambda x: bool(x.net_devices)),
 )
 
 
