@@ -1,4 +1,4 @@
-"""What only this machine has: AppArmor, Yama, and a kernel that enters no time namespace by exec."""
+"""What only this machine has: AppArmor, Yama, and a kernel whose exec enters no time namespace."""
 
 import json
 import os

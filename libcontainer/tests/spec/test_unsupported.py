@@ -21,7 +21,6 @@ def seccomp(action):
 
 ASKS = [
     ("hooks", "hooks.startContainer", {"startContainer": [{"path": "/x"}]}),
-    ("linux", "linux.netDevices", {"netDevices": {"eth0": {}}}),
 ]
 ASKS_NOTHING = [
     ("process", {"execCPUAffinity": {"initial": "0"}, "apparmorProfile": "x", "selinuxLabel": "x"}),

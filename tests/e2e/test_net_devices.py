@@ -1,0 +1,107 @@
+"""Network devices of the host that move into a container."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+MAP = [{"containerID": 0, "hostID": 0, "size": 65536}]
+
+
+def ip(*words, check=True):
+    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=check)
+    return done.stdout
+
+
+@pytest.fixture
+def device():
+    """One end of a veth pair, up, with two lasting addresses."""
+    if shutil.which("ip") is None:
+        pytest.skip("needs ip (iproute2)")
+    name = f"e2e{os.getpid() % 100000}"
+    ip("link", "add", name, "type", "veth", "peer", "name", f"{name}p")
+    ip("addr", "add", "10.99.0.2/24", "dev", name)
+    ip("-6", "addr", "add", "fd99::2/64", "dev", name, "nodad")
+    ip("link", "set", name, "up")
+    yield name
+    ip("link", "del", f"{name}p", check=False)
+
+
+def inside(container):
+    """Return the devices of a container's network namespace, by name."""
+    text = ip_in(container.pid, "-j", "addr")
+    return {found["ifname"]: found for found in json.loads(text)}
+
+
+def ip_in(pid, *words):
+    command = ["nsenter", f"--net=/proc/{pid}/ns/net", "ip", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def created(workshop, delete_after, devices, *, user=False):
+    config = workshop.config("sleep", "60")
+    config["linux"]["netDevices"] = devices
+    if user:
+        config["linux"].update(uidMappings=MAP, gidMappings=MAP)
+        config["linux"]["namespaces"].append({"type": "user"})
+    container = workshop.create(config)
+    delete_after(container)
+    return container
+
+
+@pytest.mark.parametrize("user", [False, True], ids=["host-user", "new-user"])
+@pytest.mark.parametrize(("asked", "name"), [("eth0", "eth0"), (None, None), ("eth%d", "eth0")])
+def test_device_moves_with_its_addresses(workshop, delete_after, device, asked, name, user):
+    """
+    The device is in the container, under its new name, up, with its lasting addresses.
+    """
+    container = created(
+        workshop, delete_after, {device: {"name": asked} if asked else {}}, user=user
+    )
+
+    found = inside(container)[name or device]
+
+    assert "UP" in found["flags"]
+    addresses = {(a["local"], a["prefixlen"]) for a in found["addr_info"] if a["scope"] == "global"}
+    assert addresses == {("10.99.0.2", 24), ("fd99::2", 64)}
+    assert device not in {d["ifname"] for d in json.loads(ip("-j", "link"))}
+
+
+def test_hooks_see_it(workshop, delete_after, device):
+    """
+    The device is there before the first hook.
+    """
+    config = workshop.config("true")
+    script = "pid=$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/'); grep -q eth9 /proc/$pid/net/dev"
+    config["hooks"] = {"prestart": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]}
+    config["linux"]["netDevices"] = {device: {"name": "eth9"}}
+
+    assert workshop.inside(config) == ""
+
+
+@pytest.mark.parametrize(
+    ("devices", "text"),
+    [
+        ({"nosuchdevice": {}}, "link not found for interface on runtime namespace: nosuchdevice"),
+        ({"DEVICE": {"name": "lo"}}, "there is a device of that name in the container: lo"),
+        ({"lo": {"name": "lo9"}}, "move network device: "),
+    ],
+    ids=["missing", "taken", "local"],
+)
+def test_refusals(workshop, device, devices, text):
+    """
+    What cannot be moved fails create, and the device stays on the host.
+    """
+    config = workshop.config("true")
+    config["linux"]["netDevices"] = {
+        device if name == "DEVICE" else name: new for name, new in devices.items()
+    }
+
+    result = workshop.run(config)
+
+    assert result.status == 1
+    assert text in result.stderr
+    assert device in {d["ifname"] for d in json.loads(ip("-j", "link"))}
+    assert "LOOPBACK,UP" in ip("link", "show", "lo")
