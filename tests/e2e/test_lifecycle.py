@@ -7,7 +7,6 @@ import re
 import signal
 import struct
 import subprocess
-import sys
 import termios
 from pathlib import Path
 
@@ -18,14 +17,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.root]
 FOREVER = ("sleep", "1000")
 SILENT = (0, "", "")
 UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z")
-# Opens descriptors under chosen numbers, which the test process itself may be using.
-LEAK = """\
-import fcntl, os, sys
-zero = fcntl.fcntl(os.open("/dev/zero", os.O_RDONLY), fcntl.F_DUPFD_CLOEXEC, 300)
-for number in sys.argv[1].split(","):
-    os.dup2(zero, int(number))
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 def told(result):
@@ -252,52 +243,6 @@ def test_a_created_container_keeps_nothing_of_its_caller_open(workshop, delete_a
     assert len(kinds) == 5 and {"null", "pipe", "start.fifo"} < set(kinds)
 
 
-# -- descriptors
-
-
-def leaking(workshop, numbers, bundle, id, *options):
-    argv = workshop.argv("run", "-d", "-b", bundle.path, *options, id)
-    command = [sys.executable, "-c", LEAK, ",".join([str(n) for n in numbers]), *argv]
-    return workshop.command(command, env=workshop.host)[0]
-
-
-@pytest.mark.parametrize(
-    ("options", "inside"),
-    [
-        pytest.param((), {0, 1, 2}, id="none preserved"),
-        pytest.param(("--preserve-fds", "1"), {0, 1, 2, 3}, id="one preserved"),
-        pytest.param(("--preserve-fds=2",), {0, 1, 2, 3, 4}, id="two preserved"),
-    ],
-)
-def test_only_preserved_descriptors_reach_the_container(workshop, options, inside):
-    """Descriptors 3 to 2+N reach the container; others that the caller leaked do not."""
-    bundle, id = workshop.bundle(FOREVER), workshop.id()
-    result = leaking(workshop, (3, 4, 5, 200), bundle, id, *options)
-    assert told(result) == SILENT
-    pid = json.loads(workshop.pyoci("state", id).stdout)["pid"]
-    assert descriptors(pid) == inside
-    assert told(workshop.pyoci("delete", "-f", id)) == SILENT
-
-
-def test_preserving_what_is_not_open_is_refused(workshop):
-    """A missing descriptor is named, and nothing is made."""
-    bundle = workshop.bundle(FOREVER)
-    result = leaking(workshop, (3,), bundle, workshop.id(), "--preserve-fds", "40")
-    assert result.status == 1
-    pattern = r"run failed: unable to stat preserved-fd \d+ \(of 40\): bad file descriptor\n"
-    assert re.fullmatch(pattern, result.stderr)
-
-
-def test_socket_activation_is_passed_on(workshop):
-    """LISTEN_FDS of the caller adds as many descriptors, and both variables inside."""
-    script = "echo $LISTEN_FDS $LISTEN_PID; for f in 3 4; do [ -e /proc/$$/fd/$f ] && echo $f; done"
-    bundle = workshop.bundle(script)
-    argv = workshop.argv("run", "-b", bundle.path, workshop.id())
-    command = [sys.executable, "-c", LEAK, "3,4,5", *argv]
-    result, _ = workshop.command(command, env={**workshop.host, "LISTEN_FDS": "2"})
-    assert told(result) == (0, "2 1\n3\n4\n", "")
-
-
 # -- options of create
 
 
@@ -345,149 +290,6 @@ def test_the_terminal_is_the_controlling_one_and_the_users(workshop, console):
     assert os.read(master, 100) == b"1000\r\n"
     os.write(master, b"\x03")
     assert container.wait() == 9
-    assert container.delete().status == 0
-
-
-# -- kill
-
-
-@pytest.mark.parametrize(
-    ("given", "number"),
-    [
-        ("KILL", 9),
-        ("SIGKILL", 9),
-        ("sigusr1", 10),
-        ("usr2", 12),
-        ("9", 9),
-        ("15", 15),
-        (None, 15),
-        ("RTMIN+1", signal.SIGRTMIN + 1),
-        ("SIGRTMAX", signal.SIGRTMAX),
-    ],
-)
-def test_kill_takes_names_and_numbers(workshop, given, number):
-    """With or without SIG, in any case, by number; SIGTERM without one."""
-    config = without(workshop.config(*FOREVER), "pid")
-    container = workshop.create(config)
-    container.start()
-    assert told(container.pyoci("kill", *([given] if given else []))) == SILENT
-    assert container.wait() == -number
-    assert container.delete().status == 0
-
-
-@pytest.mark.parametrize("given", ["NOSUCH", "SIG", "65", "-9", "1x", ""])
-def test_kill_refuses_an_unknown_signal(workshop, delete_after, given):
-    """The container goes on."""
-    container = workshop.create(FOREVER)
-    delete_after(container)
-    container.start()
-    result = (
-        container.pyoci("kill", "--", given) if given == "-9" else container.pyoci("kill", given)
-    )
-    assert (result.status, result.stdout) == (1, "")
-    assert result.stderr == f'unknown signal "{given}"\n'
-    assert container.status == "running"
-
-
-def test_signal_zero_only_tests(workshop, delete_after):
-    """`kill ID 0` succeeds while init is there."""
-    container = workshop.create(FOREVER)
-    delete_after(container)
-    container.start()
-    assert told(container.pyoci("kill", "0")) == SILENT
-    assert container.status == "running"
-
-
-def test_kill_reaches_a_created_container(workshop):
-    """SIGKILL ends the process that waits; the container is then stopped."""
-    container = workshop.create(FOREVER)
-    assert told(container.pyoci("kill", "KILL")) == SILENT
-    assert container.wait() == -9
-    assert container.status == "stopped"
-    result = container.start()
-    assert told(result) == (1, "", "cannot start a container that has stopped\n")
-    assert container.delete().status == 0
-
-
-def test_kill_of_a_stopped_container_says_so(workshop):
-    """`container not running`, exit 1; with --all it is fine, since engines call it at the end."""
-    container = workshop.create("exit 0")
-    container.start()
-    container.wait()
-    assert told(container.pyoci("kill", "9")) == (1, "", "container not running\n")
-    assert told(workshop.pyoci("kill", "--all", container.id, "9")) == SILENT
-    assert container.delete().status == 0
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [pytest.param(("-a",), id="--all"), pytest.param((), id="SIGKILL without a pid namespace")],
-)
-def test_kill_reaches_every_process(workshop, arguments):
-    """Where init's end would not be theirs, the others are signalled as well."""
-    config = workshop.config("sh", "-c", "sleep 1000 & sleep 1001 & echo ready; exec sleep 1002")
-    container = workshop.create(without(config, "pid"))
-    container.start()
-    workshop.until(lambda: container.stdout == "ready\n", "ready")
-    group = cgroup_of(container.pid, "pids")
-    pids = [int(pid) for pid in (group / "cgroup.procs").read_text().split()]
-    assert len(pids) == 3
-    assert told(workshop.pyoci("kill", *arguments, container.id, "KILL")) == SILENT
-    assert [workshop.reap(pid) for pid in sorted(pids)] == [-9, -9, -9]
-    assert container.delete().status == 0
-
-
-def test_kill_all_sends_any_signal_to_all(workshop):
-    """`kill --all ID TERM` reaches init and its children."""
-    config = workshop.config("sh", "-c", "sleep 1000 & echo ready; exec sleep 1002")
-    container = workshop.create(without(config, "pid"))
-    container.start()
-    workshop.until(lambda: container.stdout == "ready\n", "ready")
-    pids = [int(p) for p in (cgroup_of(container.pid, "pids") / "cgroup.procs").read_text().split()]
-    assert told(workshop.pyoci("kill", "--all", container.id, "TERM")) == SILENT
-    assert [workshop.reap(pid) for pid in sorted(pids)] == [-15, -15]
-    assert container.delete().status == 0
-
-
-def cgroup_of(pid, controller):
-    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
-        _, names, path = line.split(":", 2)
-        if controller in names.split(","):
-            folder = Path("/sys/fs/cgroup") / names
-            return Path(f"{folder}{path}")
-    pytest.skip(f"needs the cgroup v1 controller {controller}")
-
-
-# -- paused
-
-
-def freeze(container, word):
-    folder = cgroup_of(container.pid, "freezer")
-    (folder / "freezer.state").write_text(word)
-    return folder / "freezer.state"
-
-
-def test_a_frozen_container_is_paused(workshop):
-    """Whoever froze the cgroup, `state` and `list` say paused, and delete and start refuse."""
-    container = workshop.create(FOREVER)
-    container.start()
-    freeze(container, "FROZEN")
-    assert container.status == "paused"
-    assert "paused" in workshop.pyoci("list").stdout
-    refused = f"cannot delete container {container.id} that is not stopped: paused\n"
-    assert told(container.delete()) == (1, "", refused)
-    refused = "cannot start a container in the paused state\n"
-    assert told(container.start()) == (1, "", refused)
-    assert told(container.delete("--force")) == SILENT
-
-
-def test_a_paused_container_dies_of_sigkill(workshop):
-    """The frozen process of v1 is thawed, or it would never die."""
-    container = workshop.create(FOREVER)
-    container.start()
-    freeze(container, "FROZEN")
-    assert told(container.pyoci("kill", "KILL")) == SILENT
-    assert container.wait() == -9
     assert container.delete().status == 0
 
 
@@ -621,51 +423,3 @@ def test_a_damaged_state_is_deleted_by_force(workshop):
     assert (listed.status, listed.stdout) == (0, "[]\n")
     assert listed.stderr.startswith(f"load container {container.id}: ")
     assert told(container.delete("--force")) == SILENT
-
-
-# -- list
-
-
-def test_list_prints_runcs_table(workshop):
-    """Columns are padded to at least 12 with a gap of 3; a stopped container has pid 0."""
-    first, second = workshop.create(FOREVER), workshop.create("exit 0")
-    second.start()
-    second.wait()
-    lines = workshop.pyoci("list").stdout.splitlines()
-    assert lines[0].split() == ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]
-    rows = [line.split() for line in lines[1:]]
-    assert [row[:4] + row[5:] for row in rows] == [
-        [first.id, str(first.pid), "created", str(first.bundle.path), "root"],
-        [second.id, "0", "stopped", str(second.bundle.path), "root"],
-    ]
-    assert all(UTC.fullmatch(row[4]) for row in rows)
-    starts = [m.start() for m in re.finditer(r"\S+", lines[0])]
-    assert starts == [m.start() for m in re.finditer(r"\S+", lines[1])]
-    assert starts[1] == len(first.id) + 3
-    assert starts[3] - starts[2] == starts[2] - starts[1] == 12
-    for container in (first, second):
-        assert container.delete().status == 0
-
-
-def test_list_prints_json_and_ids(workshop):
-    """JSON is one array of state documents on one line; -q prints ids and wins."""
-    first, second = workshop.create(FOREVER), workshop.create(FOREVER)
-    text = workshop.pyoci("list", "--format", "json").stdout
-    assert text.count("\n") == 1
-    assert json.loads(text) == [first.state(), second.state()]
-    ids = f"{first.id}\n{second.id}\n"
-    assert workshop.pyoci("list", "-q").stdout == ids
-    assert workshop.pyoci("list", "-q", "-f", "json").stdout == ids
-    for container in (first, second):
-        assert container.delete().status == 0
-
-
-def test_list_of_nothing(workshop):
-    """A header, or an empty array; an explicit root that is not there is an error."""
-    result = workshop.pyoci("list")
-    assert told(result) == (1, "", f"open {workshop.root}: no such file or directory\n")
-    workshop.root.mkdir()
-    header = workshop.pyoci("list").stdout
-    assert header.split() == ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]
-    assert told(workshop.pyoci("list", "-f", "json")) == (0, "[]\n", "")
-    assert told(workshop.pyoci("list", "-q")) == SILENT
