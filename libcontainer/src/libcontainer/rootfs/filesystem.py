@@ -46,6 +46,11 @@ class NewMount(Step):
     label: str | None = None  # SELinux label of its root, where no option can carry it
     idmap: Idmap | None = None
 
+    def load(self) -> None:
+        """Copying is rare."""
+        if self.copy_up:
+            from . import copyup  # noqa: F401
+
     def describe(self) -> str:
         """Name file system and destination, and a source that is more than a name."""
         source = f" {self.source}" if self.source[:1] == "/" else ""
@@ -110,8 +115,10 @@ class NewMount(Step):
             if e.errno == errno.EPERM and self.instead is not None:
                 return self._bind(self.instead, kernel)
             if e.errno == errno.EPERM and self.kind in ("proc", "sysfs"):
-                # The kernel says so only in its log: "Mount too revealing".
-                why = "a new one might show what is hidden in every one that is visible here"
+                # The kernel says no more, or only in its log: "Mount too revealing".
+                why = "its namespace belongs to another user namespace"
+                if "fsmount" in e.strerror:
+                    why = "a new one might show what is hidden in every one that is visible here"
                 raise OSError(e.errno, f"{e.strerror} ({why})") from e
             without = tuple([option for option in data if option[:4] != "gid="])
             if e.errno != errno.EINVAL or self.kind != "devpts" or without == data:
@@ -201,7 +208,7 @@ def explained(e: OSError, fs: int) -> OSError:
 
 
 def _copy_up(below: int, mount: int) -> None:
-    from .copyup import copy_tree, open_for_copy  # rare
+    from .copyup import copy_tree, open_for_copy  # loaded by NewMount.load
 
     with resolve.Handle(open_for_copy(below)) as source:
         with resolve.Handle(open_for_copy(mount)) as target:
