@@ -200,7 +200,7 @@ class Workshop:
         bundle = config if isinstance(config, Bundle) else self.bundle(config)
         id = id or self.id()
         argv = self.argv(
-            "create", "-b", bundle.path, "--pid-file", bundle.path / f"{id}.pid", *options, id
+            "create", "-b", bundle.path, "--pid-file", bundle.path / f"{id[:100]}.pid", *options, id
         )
         argv[3:3] = globals
         result, files = self.command(argv, env=self.host, **how)

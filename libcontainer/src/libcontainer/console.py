@@ -12,6 +12,7 @@ import posix
 import stat
 import struct
 
+from .errors import InitFailed
 from .kernel import constants as c
 from .rootfs import resolve
 
@@ -33,15 +34,17 @@ class ConsoleSocket:
 
         self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         folder, _, name = path.rpartition("/")
-        fd = posix.open(folder or "/" if path[:1] == "/" else folder or ".", c.O_PATH)
         try:
-            # Through the directory's handle: a socket's address holds 108 bytes, a path more.
-            self._socket.connect(f"/proc/self/fd/{fd}/{name}")
+            fd = posix.open(folder or "/" if path[:1] == "/" else folder or ".", c.O_PATH)
+            try:
+                # Through the directory's handle: an address holds 108 bytes, a path more.
+                self._socket.connect(f"/proc/self/fd/{fd}/{name}")
+            finally:
+                posix.close(fd)
         except OSError as e:
-            text = f"connect to {what}: {(e.strerror or '').lower()}"
-            raise OSError(e.errno, text, path) from e
-        finally:
-            posix.close(fd)
+            self._socket.close()
+            why = (e.strerror or "").lower()
+            raise InitFailed("console", e.errno, f"connect to {what} {path}: {why}") from e
 
     def send(self, master: int, name: str) -> None:
         """Send the pty's master: one message, one control message, one descriptor."""

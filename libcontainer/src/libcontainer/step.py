@@ -48,6 +48,12 @@ class Step(Record):
         """Say what this step does, for people and for errors."""
         raise NotImplementedError
 
+    def load(self) -> None:
+        """Import what applying needs and few steps do; in main, before the clone.
+
+        After it nothing can be found any more: the import system is closed in init.
+        """
+
     def prepare(self, rootfs: Rootfs, kernel: Kernel) -> None:
         """Open what must be opened before the first step changes anything."""
 

@@ -24,7 +24,9 @@ def create_options(options: GlobalArgs, args: CreateArgs) -> CreateOptions:
         pid_file=absolute(args.pid_file),
         no_pivot=args.no_pivot,
         no_new_keyring=args.no_new_keyring,
-        preserve_fds=args.preserve_fds + _listen_fds(),
+        preserve_fds=args.preserve_fds + (handed := _listen_fds()),
+        # Handed on under the same numbers; in the container init is the one that is meant.
+        extra_env=(f"LISTEN_FDS={handed}", "LISTEN_PID=1") if handed else (),
         systemd_cgroup=manager == "systemd" or (manager is None and options.systemd_cgroup),
         cgroups_disabled=manager == "disabled",
         rootless={"true": True, "false": False}.get(options.rootless),

@@ -60,6 +60,9 @@ def run(argv: list[str]) -> int:
         module = __import__(f"pyoci.commands.{command}", fromlist=["run"])
         status: int = module.run(invocation.globals, invocation.args)
         return status
+    except KeyboardInterrupt:
+        log.error(_PREFIXES.get(command, "") + "interrupted")
+        return 130  # 128 + SIGINT, as a shell says it
     except BrokenPipeError:
         return 1  # whoever read our output has gone
     except Exception as e:
@@ -87,8 +90,8 @@ def _failure(e: Exception, log: Log, command: str) -> None:
     if isinstance(e, SpecError) and posix.isatty(2) and len(e.faults) > 1:
         text = "\n  ".join(["the document has faults:", *e.faults])
     elif isinstance(e, OSError) and not isinstance(e, ContainerError):
-        what = f" {e.filename}" if e.filename is not None else ""
-        text = f"{(e.strerror or str(e)).lower()}{':' if what else ''}{what}"
+        what = f"{e.filename}: " if e.filename is not None else ""
+        text = what + (e.strerror or str(e)).lower()
     log.error(prefix + text, hint)
 
 

@@ -54,7 +54,8 @@ class Manager:
         return found.path
 
     def exists(self) -> bool:
-        return files.exists(self.path)
+        """Tell whether any part of it is there: a killed runtime may have made or left some."""
+        return any([files.exists(h.path) for h in self.hierarchies])
 
     def to_state(self) -> CgroupState:
         return CgroupState(manager="v1", paths=self.paths, root=self._root)

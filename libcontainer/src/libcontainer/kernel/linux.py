@@ -125,9 +125,10 @@ class LinuxKernel:
 
     def keyring_permissions(self, keyring: int, added: int) -> None:
         """Add permission bits to a keyring."""
-        text = ffi.new("char[256]")
-        length = self._call("keyctl", c.KEYCTL_DESCRIBE, keyring, text, 256, 0, what=keyring)
-        described = ffi.string(text, min(length, 256)).split(b";", 4)  # type;uid;gid;perm;name
+        room = 512  # bytes: a name of 255 and four numbers
+        text = ffi.new("char[]", room)
+        length = self._call("keyctl", c.KEYCTL_DESCRIBE, keyring, text, room, 0, what=keyring)
+        described = ffi.string(text, min(length, room)).split(b";", 4)  # type;uid;gid;perm;name
         mask = int(described[3], 16) | added
         self._call("keyctl", c.KEYCTL_SETPERM, keyring, mask, 0, 0, what=keyring)
 

@@ -45,6 +45,7 @@ class CreateOptions:
         no_pivot: bool = False,
         no_new_keyring: bool = False,
         preserve_fds: int = 0,
+        extra_env: tuple[str, ...] = (),
         systemd_cgroup: bool = False,
         cgroups_disabled: bool = False,
         rootless: bool | None = None,
@@ -61,6 +62,7 @@ class CreateOptions:
         self.no_pivot = no_pivot
         self.no_new_keyring = no_new_keyring
         self.preserve_fds = preserve_fds
+        self.extra_env = extra_env
         self.systemd_cgroup = systemd_cgroup
         self.cgroups_disabled = cgroups_disabled
         self.rootless = rootless
@@ -254,6 +256,7 @@ def _plan_options(id: str, bundle: str, rootfs: str, options: CreateOptions) -> 
         pivot=not options.no_pivot,
         keyring=not options.no_new_keyring,
         preserve_fds=options.preserve_fds,
+        extra_env=options.extra_env,
     )
 
 

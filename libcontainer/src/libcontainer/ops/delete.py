@@ -8,8 +8,9 @@ import time
 
 from libcgroups.manager import load_manager
 
-from .. import identity
-from ..errors import NoSuchContainer, WrongStatus
+from .. import _log, identity
+from ..errors import ContainerError, NoSuchContainer, WrongStatus
+from ..signals import KILL
 from ..state import DamagedState, SavedState, StateDirectory, open_directory
 from ..status import CREATED, CREATING, STOPPED, hook_document, status_of
 from .kill import kill_all
@@ -43,11 +44,32 @@ def delete(id: str, *, root: str, force: bool = False) -> None:
             # Nobody else can clear it; what it may have made, it has named after the id.
             if isinstance(e, DamagedState) and not force:
                 raise
+            if isinstance(e, DamagedState):
+                _clear_by_name(id, directory)
             directory.remove()
             if force:
                 return
             raise
         _delete(saved, directory, force)
+
+
+def _clear_by_name(id: str, directory: StateDirectory) -> None:
+    """Kill and remove what the kept document and the id tell of, when the state does not read."""
+    from libcgroups.errors import CgroupError
+    from libcgroups.manager import open_manager
+
+    from ..spec.load import load_spec
+
+    try:
+        linux = load_spec(directory.document()).linux
+        path = linux.cgroups_path if linux is not None else None
+        systemd = path is not None and path.count(":") == 2
+        manager = open_manager(path, container_id=id, systemd=systemd)
+        if manager.exists():
+            manager.kill(KILL)
+            manager.remove()
+    except (OSError, ContainerError, CgroupError) as e:
+        _log.warning(f"clear what is left of {id}: {e}")
 
 
 def _refuse_unfinished(directory: StateDirectory) -> None:
@@ -81,8 +103,7 @@ def destroy(saved: SavedState, directory: StateDirectory, *, ended: bool) -> Non
     if not ended:
         kill_all(saved)
         _wait(saved)
-    if manager.exists():
-        manager.remove()
+    manager.remove()  # always: a create that was killed may have made a part of it
     if saved.directories:
         from ..rdt import remove  # rare
 

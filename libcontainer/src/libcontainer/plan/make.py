@@ -53,6 +53,7 @@ class Options(Record):
     pivot: bool = True
     keyring: bool = True
     preserve_fds: i32 = 0
+    extra_env: tuple[str, ...] = ()  # after the document's own
     keep_groups: bool = False  # supplementary groups stay the caller's
     seccomp_strict: bool = False
 
@@ -92,7 +93,7 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         setup=_setup_steps(spec, namespaces, options),
         build=tuple(build),
         finish=(*_sysctls(linux), *finish_steps(spec, linux, late)),
-        command=command(process),
+        command=command(process, options.extra_env),
         payload=payload(
             process,
             linux,

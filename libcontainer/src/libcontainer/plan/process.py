@@ -36,9 +36,10 @@ class Command(Record):
     uid: u32  # whose home directory HOME is, when the environment has none
 
 
-def command(process: Process) -> Command:
+def command(process: Process, extra_env: tuple[str, ...] = ()) -> Command:
     """Return what is executed, where and with what."""
-    return Command(args=process.args, env=process.env, cwd=process.cwd, uid=process.user.uid)
+    env = process.env + extra_env
+    return Command(args=process.args, env=env, cwd=process.cwd, uid=process.user.uid)
 
 
 def payload(

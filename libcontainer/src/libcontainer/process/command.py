@@ -74,16 +74,28 @@ def check_size(args: tuple[str, ...], env: tuple[str, ...]) -> None:
 
     Raises InitFailed.
     """
-    sizes = [len(text.encode("utf-8", "surrogateescape")) + 1 for text in (*args, *env)]
-    total = sum(sizes) + 8 * len(sizes)
+    sizes, total = _sizes(args, env)
     if total <= _STRING_LIMIT:  # always allowed, whatever the stack limit
         return
-    import resource  # rare: few commands are that long
+    import resource  # loaded by `load_for`
 
     soft = resource.getrlimit(resource.RLIMIT_STACK)[0]
     limit = _TOTAL_LIMIT if soft < 0 else max(_STRING_LIMIT, min(soft // 4, _TOTAL_LIMIT))
     if max(sizes) > _STRING_LIMIT or total > limit:
         raise InitFailed("command", errno.E2BIG, f'exec: "{args[0]}": argument list too long')
+
+
+def load_for(command: Command) -> None:
+    """Import what checking a long command needs, while something can still be imported."""
+    # HOME may come to it, of a length that only the image knows.
+    if _sizes(command.args, command.env)[1] > _STRING_LIMIT // 2:
+        import resource  # noqa: F401
+
+
+def _sizes(args: tuple[str, ...], env: tuple[str, ...]) -> tuple[list[int], int]:
+    """Return the bytes of each string, and of all with their pointers."""
+    sizes = [len(text.encode("utf-8", "surrogateescape")) + 1 for text in (*args, *env)]
+    return sizes, sum(sizes) + 8 * len(sizes)
 
 
 def _judge(path: str, kernel: Kernel, root: int, cwd: str) -> None:

@@ -14,6 +14,7 @@ from ..idmap import write_maps
 from ..kernel import constants as c
 from . import channel as ch
 from .clone import clone_init
+from .command import load_for
 from .init import Belongings, last_mile, run_init
 
 TYPE_CHECKING = False
@@ -76,6 +77,9 @@ class Main:
     def _clone(self, talk: ch.Channel, as_sibling: bool) -> int:
         """Make init; or what makes it, whose pid is returned then."""
         self._open_namespaces()
+        for step in (*self.plan.setup, *self.plan.build, *self.plan.finish):
+            step.load()
+        load_for(self.plan.command)
         if _may_need_sources(self.plan):
             from . import sources  # rare; and nothing can be imported after the clone
 
