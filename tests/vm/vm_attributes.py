@@ -1,4 +1,4 @@
-"""What only this machine has: AppArmor, Yama, and a kernel whose exec enters no time namespace."""
+"""What only this machine has: AppArmor, and a kernel whose exec enters no time namespace."""
 
 import json
 import os
@@ -156,3 +156,31 @@ def test_selinux_label_is_refused(pyoci, bundle):
 
     assert done.returncode == 1
     assert "selinux is disabled or not supported" in done.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--systemd-cgroup",)], ids=["cgroupfs", "systemd"])
+@pytest.mark.parametrize("kinds", [("user", "ipc", "network"), ("user", "pid")])
+def test_member_of_a_pod(pyoci, bundle, kinds, options):
+    """
+    Namespaces are joined beside a user namespace; the member is in its own cgroup all the same.
+    """
+
+    def pod(document):
+        labelled(None, privileges=True, user=True)(document)
+        del document["process"]["apparmorProfile"]
+
+    def member(document):
+        files = {"network": "net"}
+        paths = {kind: f"/proc/{pid}/ns/{files.get(kind, kind)}" for kind in kinds}
+        rest = [n for n in document["linux"]["namespaces"] if n["type"] not in paths]
+        joined = [{"type": kind, "path": path} for kind, path in paths.items()]
+        document["linux"]["namespaces"] = rest + joined
+
+    pyoci.create("pod", bundle("sleep", "60", change=pod), options=options)
+    pid = json.loads(pyoci("state", "pod").stdout)["pid"]
+    script = "id -u; cat /proc/self/cgroup; ls /proc/self/fd"
+    folder = bundle("sh", "-c", script, change=member)
+
+    done = pyoci("run", "--bundle", str(folder), "member", options=options)
+
+    assert done.stdout.split() == ["0", "0::/", "0", "1", "2", "3"]
