@@ -210,6 +210,20 @@ def test_options_of_a_tmpfs(workshop, options, own, system):
     assert "sync" not in found[1] or "async" not in options
 
 
+def test_the_mode_of_a_tmpfs(workshop):
+    """
+    It is that of the directory it covers; what was not there is for everybody, as a new tmpfs is.
+    """
+    config = workshop.config("stat", "-c", "%a", "/old", "/new", "/own")
+    for place, *options in (("/old",), ("/new",), ("/own", "mode=711")):
+        mount(config, place, "tmpfs", "tmpfs", *options)
+    bundle = workshop.bundle(config)
+    (bundle.rootfs / "old").mkdir(mode=0o750)
+    (bundle.rootfs / "own").mkdir(mode=0o750)
+
+    assert workshop.inside(bundle) == "750\n1777\n711\n"
+
+
 def test_an_unknown_option_is_told_in_the_kernels_words(workshop):
     """
     The file system is the judge of its options, and its own words are the best diagnosis.

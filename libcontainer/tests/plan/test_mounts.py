@@ -289,6 +289,7 @@ def test_the_root_is_closed_in_this_order(plan):
         "make /proc/sys read-only",
         "mask /proc/kcore",
         "mask /proc/keys",
+        "see that masked and read-only paths are covered",
     ]
     assert isinstance(made.finish[3], RootReadOnly)
     assert made.finish[4:6] == (ReadOnlyPath("/proc/sys"), Mask("/proc/kcore"))

@@ -58,8 +58,10 @@ class NewMount(Step):
 
     def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
         """Make the file system, then attach it."""
+        # Before the place is made: only what was there has a mode to keep.
+        keep_mode = self.kind == "tmpfs" and rootfs.exists(self.destination)
         with self._target(rootfs, kernel) as target:
-            mount = self._mount(rootfs, kernel, target)
+            mount = self._mount(rootfs, kernel, target, keep_mode=keep_mode)
             try:
                 if self.idmap is not None:
                     self.idmap.apply(mount, kernel, rootfs.user_namespaces)
@@ -100,9 +102,9 @@ class NewMount(Step):
             text = f'filesystem "{self.kind}" must be mounted on ordinary directory'
             raise OSError(e.errno, text, self.destination) from e
 
-    def _mount(self, rootfs: Rootfs, kernel: Kernel, target: int) -> int:
+    def _mount(self, rootfs: Rootfs, kernel: Kernel, target: int, *, keep_mode: bool) -> int:
         data = self.data
-        if self.kind == "tmpfs":
+        if keep_mode:
             # As a tmpfs of mount(8) would not: keep the mode of the directory it covers.  Before
             # the document's own options, so that an explicit mode wins.
             mode = stat.S_IMODE(posix.fstat(target).st_mode)

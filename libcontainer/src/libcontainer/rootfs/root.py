@@ -46,6 +46,14 @@ class Rootfs:
         """Open something inside the root, for a `with`."""
         return resolve.Handle(resolve.open_path(self.kernel, self.fd, path, flags=flags))
 
+    def exists(self, path: str) -> bool:
+        """Whether something is there inside the root."""
+        try:
+            posix.close(resolve.open_path(self.kernel, self.fd, path))
+        except FileNotFoundError:
+            return False
+        return True
+
     def target(
         self,
         path: str,
