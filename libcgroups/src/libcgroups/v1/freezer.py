@@ -48,6 +48,8 @@ def freeze(freezer: Directory) -> None:
 def kill(manager: Manager, signal: int) -> None:
     """Signal every process of the cgroup and below."""
     freezer = manager.directory_of("freezer")
+    if freezer is not None and not freezer.has("freezer.state"):
+        freezer = None  # a part of the cgroup is missing: whoever made or removed it was killed
     was_frozen = manager.is_frozen()
     if signal == _SIGKILL and (unified := manager.paths.get("")):
         # At once and without a race, if the host is hybrid and the kernel 5.14.
