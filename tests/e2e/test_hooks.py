@@ -314,9 +314,148 @@ def test_the_document_at_create_counts(workshop):
     assert order(workshop) == ["poststop"]
 
 
-def test_start_container_hooks_are_refused_by_name(workshop):
-    """They need the way that exec will have."""
-    config = with_hooks(workshop, startContainer=[{"path": "/bin/true"}])
-    container = workshop.try_create(config)
-    text = "create failed: not supported yet: $.hooks.startContainer\n"
-    assert (container.created.status, container.created.stderr) == (1, text)
+# -- startContainer: inside, as the program will be
+
+
+def inside(script, **more):
+    """A hook of the image's own shell."""
+    return {"path": "/bin/sh", "args": ["sh", "-c", script], **more}
+
+
+def writable(workshop, command="exit 0", **hooks):
+    config = with_hooks(workshop, command, **hooks)
+    config["root"]["readonly"] = False
+    return config
+
+
+def test_start_hooks_run_inside_before_the_program(workshop):
+    """In start, in their order, in the container's root and namespaces."""
+    scripts = ["echo 1 >>/order; readlink /proc/self/ns/net >/net; pwd >/cwd", "echo 2 >>/order"]
+    hooks = {
+        "startContainer": [inside(script) for script in scripts],
+        "poststart": [noting(workshop, "poststart")],
+    }
+    container = workshop.create(writable(workshop, "cat /order; sleep 1000", **hooks))
+    root = container.bundle.rootfs
+    assert not (root / "order").exists()
+    net = os.readlink(f"/proc/{container.pid}/ns/net")
+    assert container.start().status == 0
+    workshop.until(lambda: container.stdout == "1\n2\n", "the program")
+    assert (root / "net").read_text().strip() == net
+    assert (root / "cwd").read_text() == "/\n"
+    assert order(workshop) == ["poststart"]
+    assert container.delete("--force").status == 0
+
+
+def test_a_start_hook_reads_the_state_document(workshop):
+    """With status created, and the pid as the container sees it."""
+    container = workshop.create(writable(workshop, startContainer=[inside("cat >/state")]))
+    assert container.start().status == 0
+    container.wait()
+    assert json.loads((container.bundle.rootfs / "state").read_text()) == {
+        "ociVersion": "1.3.0",
+        "id": container.id,
+        "status": "created",
+        "pid": 1,
+        "bundle": str(container.bundle.path),
+    }
+    assert container.delete().status == 0
+
+
+def test_a_start_hook_is_what_the_program_will_be(workshop):
+    """Its ids, capabilities, no_new_privs, filter, limits and cgroup."""
+    look = "cat /proc/self/status /proc/self/limits /proc/self/cgroup"
+    config = writable(
+        workshop, f"{look} >/tmp/program", startContainer=[inside(f"{look} >/tmp/hook")]
+    )
+    config["process"]["user"] = {"uid": 1000, "gid": 1000, "additionalGids": [7]}
+    config["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 77, "hard": 99}]
+    config["linux"]["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}],
+    }
+    container = workshop.create(config)
+    (container.bundle.rootfs / "tmp").chmod(0o1777)
+    assert container.start().status == 0
+    container.wait()
+    kept = ("Uid", "Gid", "Groups", "Cap", "NoNewPrivs", "Seccomp", "Umask", "SigIgn", "SigBlk")
+
+    def read(name):
+        lines = (container.bundle.rootfs / "tmp" / name).read_text().splitlines()
+        return [line for line in lines if line.startswith(kept) or ":/" in line or "Max" in line]
+
+    assert read("hook") == read("program")
+    assert container.delete().status == 0
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        pytest.param(None, ["A=b", "HOME=/root", "PATH=/bin"], id="none"),
+        pytest.param([], [], id="empty"),
+        pytest.param(["C=d"], ["C=d"], id="given"),
+    ],
+)
+def test_the_environment_of_a_start_hook(workshop, env, expected):
+    """The process's where it has none of its own; else exactly that."""
+    more = {} if env is None else {"env": env}
+    # Not by a shell, which adds variables of its own.
+    program = {"path": "/bin/dd", "args": ["dd", "if=/proc/self/environ", "of=/environ"]}
+    config = writable(workshop, startContainer=[program | more])
+    config["process"]["env"] = ["PATH=/bin", "A=b"]
+    container = workshop.create(config)
+    assert container.start().status == 0
+    container.wait()
+    found = [e for e in (container.bundle.rootfs / "environ").read_text().split("\0") if e]
+    assert sorted(found) == expected
+    assert container.delete().status == 0
+
+
+@pytest.mark.parametrize(
+    ("program", "text"),
+    [
+        (inside("echo no; exit 4"), "exit status 4, output: no"),
+        (inside("kill -9 $$"), "signal 9, output: "),
+        ({"path": "/no/such"}, "fork/exec /no/such: no such file or directory"),
+        ({"path": "/etc/passwd"}, "fork/exec /etc/passwd: permission denied"),
+        (inside("sleep 1000", timeout=1), "hook ran past specified timeout of 1.0s"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_failing_start_hook_is_the_containers_end(workshop, program, text):
+    """start fails, the program never runs, the container is deleted, poststop hooks run."""
+    hooks = {
+        "startContainer": [inside("exit 0"), program],
+        "poststop": [noting(workshop, "poststop")],
+    }
+    container = workshop.create(writable(workshop, "echo ran; sleep 1000", **hooks))
+    result = container.start()
+    expected = f"error running startContainer hook #1: {text}\n"
+    assert (result.status, result.stdout, result.stderr) == (1, "", expected)
+    assert container.wait() == -9
+    assert container.stdout == ""
+    assert order(workshop) == ["poststop"]
+    assert workshop.remains() == {}
+
+
+def test_run_with_a_failing_start_hook(workshop):
+    """In the same words."""
+    result = workshop.run(with_hooks(workshop, startContainer=[inside("exit 3")]))
+    text = "run failed: error running startContainer hook #0: exit status 3, output: \n"
+    assert (result.status, result.stderr) == (1, text)
+    assert workshop.remains() == {}
+
+
+def test_a_start_hook_has_no_descriptors_of_the_caller(workshop):
+    """Only stdin, stdout and stderr."""
+    config = writable(workshop, startContainer=[inside("ls /proc/self/fd >/fds")])
+    container = workshop.create(config)
+    reader, writer = os.pipe()
+    result = container.pyoci("start", pass_fds=(reader, writer))
+    os.close(reader)
+    os.close(writer)
+    assert result.status == 0
+    container.wait()
+    # ls itself has the folder open as 3.
+    assert (container.bundle.rootfs / "fds").read_text().split() == ["0", "1", "2", "3"]
+    assert container.delete().status == 0

@@ -99,7 +99,7 @@ def _run(hook: Hook, state: bytes, cwd: str, env: tuple[str, ...], given: tuple[
         if refused:
             posix.waitpid(pid, 0)
             return refused
-        return _Watch(pid, hook, state, in_writer, out_reader).until_it_ends()
+        return Watch(pid, hook, state, in_writer, out_reader).until_it_ends()
     finally:
         for fd in (in_writer, out_reader, failed_reader):
             posix.close(fd)
@@ -126,7 +126,7 @@ def _become(hook: Hook, stdio: tuple[int, int, int], cwd: str, env: tuple[str, .
     posix.execve(hook.path, list(hook.args) or [hook.path], variables)
 
 
-class _Watch:
+class Watch:
     """Feeds one hook, keeps what it says, and waits for its end or its time-out."""
 
     def __init__(self, pid: int, hook: Hook, state: bytes, stdin: int, output: int) -> None:
@@ -158,6 +158,11 @@ class _Watch:
                 elif pidfd in ready:
                     # Only when nothing more is to be read: its last words are the best.
                     return self._verdict()
+        except BaseException:
+            # We are interrupted: a hook that went on would act on a container that is undone.
+            posix.kill(self.pid, 9)
+            posix.waitpid(self.pid, 0)
+            raise
         finally:
             posix.close(pidfd)
 

@@ -1,12 +1,12 @@
 """What is declared but not acted on is refused by name."""
 
 import json
-import re
 
 import pytest
 
 from libcontainer.spec import load_spec
-from libcontainer.spec.unsupported import ROWS, is_supported, unsupported
+from libcontainer.spec import unsupported as unsupported_module
+from libcontainer.spec.unsupported import is_supported, unsupported
 
 BOTH = [{"containerID": 0, "hostID": 1, "size": 1}]
 
@@ -19,12 +19,11 @@ def seccomp(action):
     }
 
 
-ASKS = [
-    ("hooks", "hooks.startContainer", {"startContainer": [{"path": "/x"}]}),
-]
+# What a row looks like: nothing is missing at present.
+ROW = ("hooks", "startContainer", lambda hooks: bool(hooks.start_container))
 ASKS_NOTHING = [
     ("process", {"execCPUAffinity": {"initial": "0"}, "apparmorProfile": "x", "selinuxLabel": "x"}),
-    ("hooks", {"startContainer": [], "poststop": [{"path": "/x"}]}),
+    ("hooks", {"startContainer": [{"path": "/x"}], "poststop": [{"path": "/x"}]}),
     ("linux", {"namespaces": [{"type": "pid", "path": "/x"}, {"type": "network"}]}),
     ("linux", {"netDevices": {}, "mountLabel": "x"}),
     ("linux", {"seccomp": seccomp("SCMP_ACT_NOTIFY")}),
@@ -41,12 +40,20 @@ def spec(owner, content):
     return load_spec(json.dumps(document | {owner: content}))
 
 
-@pytest.mark.parametrize(("owner", "path", "content"), ASKS, ids=[path for _, path, _ in ASKS])
-def test_what_cannot_be_done_is_named(owner, path, content):
+@pytest.fixture
+def missing(monkeypatch):
+    """Let one feature be missing."""
+    monkeypatch.setattr(unsupported_module, "ROWS", (ROW,))
+
+
+def test_what_cannot_be_done_is_named(missing):
     """
     A field that asks for what is not there yet is named by its path, never passed over.
     """
-    assert unsupported(spec(owner, content)) == (f"not supported yet: $.{path}",)
+    asking = spec("hooks", {"startContainer": [{"path": "/x"}]})
+
+    assert unsupported(asking) == ("not supported yet: $.hooks.startContainer",)
+    assert unsupported(spec("hooks", {"startContainer": []})) == ()
 
 
 @pytest.mark.parametrize(("owner", "content"), ASKS_NOTHING)
@@ -64,15 +71,6 @@ def test_a_document_may_have_next_to_nothing():
     assert unsupported(load_spec('{"ociVersion": "1.3.0"}')) == ()
 
 
-def test_every_row_is_tested():
-    """
-    There is no row of the table that no document above asks for.
-    """
-    asked = {re.sub(r"\[\d+\]", "[]", path.split()[0]) for _, path, _ in ASKS}
-
-    assert asked == {f"{owner}.{key}" for owner, key, _ in ROWS}
-
-
 def test_documents_of_engines_are_supported(engine_text):
     """
     What Podman, Docker, containerd and Buildah write by default asks for nothing that is missing.
@@ -80,9 +78,9 @@ def test_documents_of_engines_are_supported(engine_text):
     assert unsupported(load_spec(engine_text)) == ()
 
 
-def test_other_parts_may_ask_what_is_supported():
+def test_other_parts_may_ask_what_is_supported(missing):
     """
     `features` asks by the names of the table.
     """
-    assert not any([is_supported(f"{owner}.{key}") for owner, key, _ in ROWS])
+    assert not is_supported("hooks.startContainer")
     assert is_supported("linux.sysctl")

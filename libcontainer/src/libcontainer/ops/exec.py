@@ -5,8 +5,6 @@ from __future__ import annotations
 import _signal
 import posix
 
-from libcgroups.manager import load_manager
-
 from ..console import ConsoleSocket, open_pty, pty_name
 from ..errors import SpecError, WrongStatus
 from ..handover import PidfdSocket, check_preserved, write_pid_file
@@ -14,10 +12,9 @@ from ..idmap import host_id
 from ..kernel.linux import LinuxKernel
 from ..plan.running import probe_container
 from ..plan.tenant import changed, plan_tenant
-from ..process.placement import parse_subs, placements
-from ..process.tenant import Inside, Program, Tenant
+from ..process.enter import annotated, enter
+from ..process.tenant import Inside, Program
 from ..spec.load import load_process, load_spec
-from ..spec.unsupported import unsupported
 from ..spec.validate import validate_process
 from ..state import SavedState, open_directory
 from ..status import CREATING, PAUSED, STOPPED, status_of
@@ -69,11 +66,19 @@ def exec(id: str, changes: Changes, options: ExecOptions) -> int:
     with open_directory(options.root, id) as directory:
         saved = directory.load()
         _refuse(saved, status_of(saved, directory), options)
-        spec = load_spec(directory.document())
+        spec, wishes = annotated(load_spec(directory.document()))
     process = _process(spec, changes, options)
     _check(process, spec, options)
     with Inside(id, saved.pid, saved.start_time) as inside:
-        plan = _plan(process, spec, saved, options)
+        plan = plan_tenant(
+            process,
+            spec.linux,
+            probe_container(saved.pid, process, spec.linux),
+            id=id,
+            keyring=saved.keyring,
+            preserve_fds=options.preserve_fds,
+            **wishes,
+        )
         return _run(plan, saved, inside, options)
 
 
@@ -102,8 +107,6 @@ def _process(spec: Spec, changes: Changes, options: ExecOptions) -> Process:
 def _check(process: Process, spec: Spec, options: ExecOptions) -> None:
     """Refuse what cannot be, before anything is opened."""
     validate_process(process, spec.linux)
-    if not_yet := unsupported(spec.replace(process=process)):
-        raise SpecError(not_yet)
     if process.terminal and options.detach and options.console_socket is None:
         raise SpecError((_DETACHED,))
     if not process.terminal and options.console_socket is not None:
@@ -111,80 +114,62 @@ def _check(process: Process, spec: Spec, options: ExecOptions) -> None:
     check_preserved(options.preserve_fds)
 
 
-def _plan(process: Process, spec: Spec, saved: SavedState, options: ExecOptions) -> TenantPlan:
-    return plan_tenant(
-        process,
-        spec.linux,
-        probe_container(saved.pid),
-        keyring=f"_ses.{saved.id}" if saved.keyring else None,
-        preserve_fds=options.preserve_fds,
-    )
-
-
 def _run(plan: TenantPlan, saved: SavedState, inside: Inside, options: ExecOptions) -> int:
     # All that has a path on the host is opened before the first process.
     pidfd_socket = None if options.pidfd_socket is None else PidfdSocket(options.pidfd_socket)
-    console = None if options.console_socket is None else ConsoleSocket(options.console_socket)
     kernel = LinuxKernel()
-    stdio, master = (0, 1, 2), None
-    if plan.terminal is not None:
-        master, slave = open_pty(plan.terminal, kernel, inside.root, "/dev/pts/ptmx")
-        _give(slave, plan.payload.uid, inside.pid)
-        stdio = (slave, slave, slave)
-        if console is not None:
-            console.send(master, pty_name(master))
-            console.close()
-            posix.close(master)
-            master = None
+    program = Program(plan, inside, kernel)
+    stdio, master = _stdio(plan, inside, kernel, options)
     before = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
     try:
-        pid = start_tenant(plan, saved, inside, options, kernel, stdio)
+        pid = enter(
+            plan,
+            program,
+            saved,
+            inside,
+            kernel,
+            root=options.root,
+            cgroup=options.cgroup,
+            stdio=stdio,
+            before_run=None if options.detach else _hold_signals,
+        )
         if plan.terminal is not None:
             posix.close(stdio[0])
-        if pidfd_socket is not None:
-            pidfd_socket.send(pid, "setns")
+        try:
+            if pidfd_socket is not None:
+                pidfd_socket.send(pid, "setns")
+            if options.pid_file is not None:
+                write_pid_file(options.pid_file, pid)
+        except BaseException:
+            posix.kill(pid, 9)
+            posix.waitpid(pid, 0)
+            raise
         if options.detach:
-            _say(pid, options)
             return 0
         from ..foreground import Foreground  # not for engines
 
         with Foreground(pid, master) as foreground:
             _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
-            _say(pid, options)
             return foreground.wait()
     finally:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
 
-def start_tenant(
-    plan: TenantPlan,
-    saved: SavedState,
-    inside: Inside,
-    options: ExecOptions,
-    kernel: LinuxKernel,
-    stdio: tuple[int, int, int],
-) -> int:
-    """Return the pid of the tenant, which runs as a child of ours."""
-    program = Program(plan, inside, kernel)
-    filter, flags = b"", 0
-    if plan.seccomp is not None:
-        from libseccomp.cache import load  # only with a profile
-
-        compiled = load(plan.seccomp, f"{options.root}/.seccomp")
-        filter, flags = compiled.program, compiled.flags
-    manager = load_manager(saved.cgroup)
-    tenant = Tenant(
-        plan,
-        inside,
-        program,
-        kernel,
-        manager,
-        filter=filter,
-        filter_flags=flags,
-        stdio=stdio,
-        before_run=None if options.detach else _hold_signals,
-    )
-    return tenant.start(placements(manager, saved.cgroup, parse_subs(options.cgroup), inside.pid))
+def _stdio(
+    plan: TenantPlan, inside: Inside, kernel: LinuxKernel, options: ExecOptions
+) -> tuple[tuple[int, int, int], int | None]:
+    """Return the tenant's stdio; and the other end of its terminal, if that is for us to show."""
+    if plan.terminal is None:
+        return (0, 1, 2), None
+    socket = None if options.console_socket is None else ConsoleSocket(options.console_socket)
+    master, slave = open_pty(plan.terminal, kernel, inside.root, "/dev/pts/ptmx")
+    _give(slave, plan.payload.uid, inside.pid)
+    if socket is None:
+        return (slave, slave, slave), master
+    socket.send(master, pty_name(master))
+    socket.close()
+    posix.close(master)
+    return (slave, slave, slave), None
 
 
 def _hold_signals() -> None:
@@ -204,9 +189,3 @@ def _give(terminal: int, uid: int, init: int) -> None:
             posix.chown(terminal, owner, -1)  # the group stays tty
         except PermissionError:
             pass  # an ordinary user may not; root of the container does it
-
-
-def _say(pid: int, options: ExecOptions) -> None:
-    """Write the pid file: the process runs by now, which is what the file says."""
-    if options.pid_file is not None:
-        write_pid_file(options.pid_file, pid)

@@ -18,18 +18,21 @@ def start(id: str, *, root: str) -> None:
     """Start a created container; return when the payload runs, or has failed to.
 
     That an execve fails is not an error of start: init tells it on the container's stderr and
-    exits with 1.  A poststart hook that fails is one; the container is then deleted.
+    exits with 1.  A startContainer or poststart hook that fails is one; the container is then
+    deleted.
     Raises NoSuchContainer, WrongStatus, HookFailed.
     """
     with open_directory(root, id) as directory:
         saved = directory.load()
         gate = _open_gate(saved, directory)
         try:
+            if "startContainer" in saved.hooks:
+                _run_hooks("startContainer", saved, directory)
             _open(saved, directory, gate)
         finally:
             posix.close(gate)
         if "poststart" in saved.hooks:
-            _poststart(saved, directory)
+            _run_hooks("poststart", saved, directory)
 
 
 def _open_gate(saved: SavedState, directory: StateDirectory) -> int:
@@ -69,18 +72,23 @@ def _refusal(status: str) -> str:
     return f"cannot start a container in the {status} state"
 
 
-def _poststart(saved: SavedState, directory: StateDirectory) -> None:
-    """Run the hooks that follow the start; a failure is the container's end (runtime-spec 1.3)."""
+def _run_hooks(kind: str, saved: SavedState, directory: StateDirectory) -> None:
+    """Run hooks before or after the start; a failure is the container's end (runtime-spec 1.3)."""
     from ..hooks import Output, run_hooks
     from ..spec.load import load_spec
 
-    hooks = load_spec(directory.document()).hooks
-    if hooks is None:
+    spec = load_spec(directory.document())
+    if spec.hooks is None:
         return
     try:
-        document = hook_document(saved, RUNNING)
         with Output(saved.annotations) as output:
-            run_hooks("poststart", hooks.poststart, document, cwd=saved.bundle, output=output)
+            if kind == "startContainer":
+                from ..process.start_hooks import StartHooks  # all that exec needs
+
+                StartHooks(spec, saved, root=directory.root, output=output).run()
+            else:
+                document, hooks = hook_document(saved, RUNNING), spec.hooks.poststart
+                run_hooks(kind, hooks, document, cwd=saved.bundle, output=output)
     except (ContainerError, OSError):
         from .delete import destroy
 

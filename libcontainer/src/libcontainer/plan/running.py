@@ -8,11 +8,19 @@ from ..idmap import in_user_namespace, maps_root
 from ..namespaces import KINDS
 from .tenant import TenantHost
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def probe_container(pid: int) -> TenantHost:
+    from ..spec.linux import Linux
+    from ..spec.process import Process
+
+
+def probe_container(pid: int, process: Process, linux: Linux | None) -> TenantHost:
     """Look at a container's init, and at what of it is not the runtime's own.
 
-    Raises OSError, FileNotFoundError among others when the process has gone.
+    The host is looked at as far as the tenant's process asks for it.  Raises OSError, among
+    others FileNotFoundError when the process has gone.
     """
     namespaces = 0
     for flag, name in KINDS.values():
@@ -34,7 +42,27 @@ def probe_container(pid: int) -> TenantHost:
         namespaces=namespaces,
         root_mapped=mapped,
         setgroups=_read(f"/proc/{pid}/setgroups").strip() != "deny",
+        **_rare(process, linux),
     )
+
+
+def _rare(process: Process, linux: Linux | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if process.apparmor_profile or process.selinux_label:
+        from ..lsm import probe
+
+        lsm = probe()
+        found |= {"apparmor": lsm.apparmor, "confined": lsm.confined, "selinux": lsm.selinux}
+    if linux is not None and linux.intel_rdt is not None:
+        from ..rdt import mount_point
+
+        found["resctrl"] = mount_point(_whole("/proc/self/mountinfo"))
+    return found
+
+
+def _whole(path: str) -> str:
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
 
 
 def _inode(path: str) -> int:

@@ -66,6 +66,11 @@ class TenantHost(Record):
     namespaces: u64 = 0  # CLONE_NEW flags of the kinds that are not the runtime's own
     root_mapped: bool = True  # the container's user namespace has a uid 0 and a gid 0
     setgroups: bool = True  # allowed there
+    # Security modules and resctrl, looked at only where they are asked for.  See `Host`.
+    apparmor: str | None = None
+    confined: bool = False
+    selinux: bool = False
+    resctrl: str | None = None
 
 
 class TenantPlan(Record):
@@ -75,11 +80,13 @@ class TenantPlan(Record):
     payload: Payload
     umask: u32
     inherited: tuple[Entry, ...]
+    labels: tuple[Entry, ...]
     adjustments: tuple[Adjustment, ...]  # by main, between `R` and `g`
     affinity: str | None  # CPUs before the cgroup is entered
     oom_score_adj: i32 | None
     oom_score_optional: bool
     seccomp: LinuxSeccomp | None
+    seccomp_strict: bool
     terminal: Terminal | None
     keyring: str | None  # None: the caller's
     namespaces: u64  # to join: CLONE_NEW flags
@@ -120,10 +127,17 @@ def plan_tenant(
     linux: Linux | None,
     host: TenantHost,
     *,
-    keyring: str | None,
+    id: str,
+    keyring: bool = True,
+    keep_groups: bool = False,
+    seccomp_strict: bool = False,
     preserve_fds: int = 0,
 ) -> TenantPlan:
-    """Decide everything that will be done.  Raises SpecError for what is impossible there."""
+    """Decide everything that will be done.
+
+    `keyring` says whether the container has a session keyring of its own; the others are as for
+    create.  Raises SpecError for what is impossible there.
+    """
     linux = linux or Linux()
     user = bool(host.namespaces & c.CLONE_NEWUSER)
     # A user namespace gives every capability to who joins it, whatever the runtime itself has.
@@ -140,16 +154,19 @@ def plan_tenant(
             capabilities=capabilities,
             last_capability=host.last_capability,
             denies_setgroups=not host.setgroups,
+            keep_groups=keep_groups,
         ),
         umask=shared.umask(process),
         inherited=shared.inherited(linux),
-        adjustments=_adjustments(process, linux),
+        labels=_labels(process, host),
+        adjustments=(*_adjustments(process, linux), *_rdt(linux, host, id)),
         affinity=(affinity.initial if affinity is not None else None) or None,
         oom_score_adj=process.oom_score_adj,
         oom_score_optional=not host.true_root,
         seccomp=seccomp_profile(linux),
+        seccomp_strict=seccomp_strict,
         terminal=shared.terminal(process),
-        keyring=keyring,
+        keyring=f"_ses.{id}" if keyring else None,
         namespaces=host.namespaces,
         become_root=user and host.root_mapped,
         preserve_fds=preserve_fds,
@@ -158,7 +175,7 @@ def plan_tenant(
 
 def handle_names(plan: TenantPlan, way: Way) -> tuple[str, ...]:
     """Return the stub's descriptors in the order in which they lie above the preserved ones."""
-    names = ["sync", "go", "init"]
+    names = ["sync", "go", *(["attr"] if plan.labels else []), "init"]
     if not plan.namespaces & c.CLONE_NEWNS:
         names.append("root")
     if way.born:
@@ -180,22 +197,24 @@ def tenant_mile(
     those of stdio that the payload is to own.
     """
     first_own = 3 + plan.preserve_fds
-    handles = len(handle_names(plan, way))
+    names = handle_names(plan, way)
     return [
         *_set_oom_score(plan),
         *hide("pyoci:exec"),
         *_reset_signals(),
         # The caller's descriptors, which it did not ask us to pass on: nobody inside may see them.
-        Entry("close_range", (first_own + handles, _ALL, 0), "close what the caller left open"),
+        Entry("close_range", (first_own + len(names), _ALL, 0), "close what the caller left open"),
         *_enter_cgroup(plan, way),
         *_join(plan),
-        # All that is left is stdio, what was preserved, and two pipes.
-        Entry("close_range", (first_own + 2, _ALL, 0), "forget the host"),
+        # All that is left is stdio, what was preserved, two pipes, and for a label the procfs
+        # that the container has anyway.
+        Entry("close_range", (first_own + names.index("init"), _ALL, 0), "forget the host"),
         *_fork(plan),
         # The join, if not the fork, has changed credentials, and with them this.
         Entry("prctl", (c.PR_SET_DUMPABLE, 0, 0, 0, 0), "hide"),
         *_settle(plan, channels),
         *plan.inherited,
+        *plan.labels,
         *meet_main(),
         *reduce(
             plan.payload.replace(filter_flags=filter_flags),
@@ -232,6 +251,25 @@ def _adjustments(process: Process, linux: Linux) -> tuple[Adjustment, ...]:
         return found
     # What was asked for before the cgroup is not taken back after it.
     return tuple([a for a in found if not isinstance(a, Affinity)])
+
+
+def _labels(process: Process, host: TenantHost) -> tuple[Entry, ...]:
+    if not process.apparmor_profile and not process.selinux_label:
+        return ()
+    from ..lsm import Lsm, labels  # rare
+    from .labels import write_labels
+
+    found = labels(process, Lsm(host.apparmor, host.confined, host.selinux))
+    return tuple(write_labels(found, handle="attr", folder="self/attr/"))
+
+
+def _rdt(linux: Linux, host: TenantHost, id: str) -> tuple[Adjustment, ...]:
+    """The container's group as it is: nothing of it is made or changed."""
+    if linux.intel_rdt is None:
+        return ()
+    from ..rdt import plan_rdt  # rare
+
+    return (plan_rdt(linux.intel_rdt, id, host.resctrl).replace(made=False, lines=()),)
 
 
 def _set_oom_score(plan: TenantPlan) -> list[Entry]:

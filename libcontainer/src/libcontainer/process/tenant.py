@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 MOVE = b"C"  # from the stub: put me into the cgroup
 _STDIO = (0, 1, 2)
+_PROC_ROOT = 1  # inode of a procfs's root; include/linux/proc_fs.h, PROC_ROOT_INO
 
 
 class Inside:
@@ -56,6 +57,7 @@ class Inside:
     def __init__(self, id: str, pid: int, started: int) -> None:
         """Open init and its root.  Raises WrongStatus when it has ended."""
         self.pid = pid
+        self._procfs = -1
         pidfd = identity.open_pidfd(pid, started)
         if pidfd is None:
             raise WrongStatus(id, "stopped", "cannot exec in a stopped container")
@@ -81,24 +83,50 @@ class Inside:
         self.close()
 
     def close(self) -> None:
-        """Let go of both."""
-        posix.close(self.pidfd)
-        posix.close(self.root)
+        """Let go of all that is open."""
+        for fd in (self.pidfd, self.root, self._procfs):
+            if fd >= 0:
+                posix.close(fd)
+
+    def open_procfs(self, kernel: Kernel) -> int:
+        """Return a handle of the container's procfs, which stays ours.
+
+        What the image has at /proc may be anything (CVE-2019-16884), so it is judged by the
+        kernel's own number.  Raises InitFailed.
+        """
+        rule = resolve.IN_ROOT | c.RESOLVE_NO_SYMLINKS
+        flags = c.O_PATH | posix.O_DIRECTORY
+        try:
+            self._procfs = resolve.open_path(kernel, self.root, "/proc", flags=flags, resolve=rule)
+            if kernel.file_system(self._procfs) == c.PROC_SUPER_MAGIC:
+                if posix.fstat(self._procfs).st_ino == _PROC_ROOT:
+                    return self._procfs
+        except OSError as e:
+            raise InitFailed("label", e.errno, f"open /proc in the container: {e}") from e
+        text = "a label needs a procfs at /proc in the container"
+        raise InitFailed("label", errno.ENODEV, text)
 
 
 class Program:
     """What the tenant executes, found in the container; `path` goes to execve."""
 
     def __init__(
-        self, plan: TenantPlan, inside: Inside, kernel: Kernel, *, path: str | None = None
+        self,
+        plan: TenantPlan,
+        inside: Inside,
+        kernel: Kernel,
+        *,
+        path: str | None = None,
+        env: tuple[str, ...] | None = None,
     ) -> None:
         """Look for it as root of the container would; the stub judges as who it becomes.
 
-        `path` is given where it is not looked for by the first argument.  Raises InitFailed.
+        `path` is given where it is not looked for by the first argument, `env` where it is to be
+        exactly that.  Raises InitFailed.
         """
         asked = plan.command
         self.args = asked.args
-        self.env = command.environment(asked, kernel, inside.root)
+        self.env = command.environment(asked, kernel, inside.root) if env is None else env
         command.check_size(self.args, self.env)
         self.cwd_late: str | None = None
         cwd = -1
@@ -128,19 +156,17 @@ class Tenant:
         kernel: LinuxKernel,
         cgroup: CgroupManager,
         *,
-        filter: bytes = b"",
-        filter_flags: int = 0,
         stdio: tuple[int, int, int] = _STDIO,
-        before_run: Callable[[], object] | None = None,
     ) -> None:
-        """`filter` is classic BPF; `stdio` are descriptors that it gets as 0, 1 and 2.
-
-        `before_run` is called when nothing but its own exec is left to wait for.
-        """
+        """`stdio` are descriptors that it gets as 0, 1 and 2."""
         self.plan, self.inside, self.program = plan, inside, program
         self.kernel, self.cgroup = kernel, cgroup
-        self.filter, self.filter_flags, self.stdio = filter, filter_flags, stdio
-        self.before_run = before_run
+        self.stdio = stdio
+        self.filter, self.filter_flags = b"", 0  # classic BPF, and how it is loaded
+        # Called when nothing but the tenant's own exec is left to wait for; and when it is about
+        # to load a filter that notifies, with its pid, the listener's number, and our end.
+        self.before_run: Callable[[], object] | None = None
+        self.on_filter: Callable[[int, int, int], object] | None = None
         # The stub and those that it has forked, until they are reaped, by the index of the call
         # that made them: reports of two forks may come in either order.
         self._pids: dict[int, int] = {}
@@ -215,6 +241,8 @@ class Tenant:
         if placement.directory is not None:
             own["cgroup"] = placement.directory
         own |= {f"tasks{i}": fd for i, fd in enumerate(placement.tasks)}
+        if "attr" in numbers:
+            own["attr"] = self.inside.open_procfs(self.kernel)
         moves = [(own[name], number) for name, number in numbers.items()]
         self._pids[-1] = spawn(image, [*zip(self.stdio, _STDIO, strict=True), *moves])
 
@@ -246,6 +274,9 @@ class Tenant:
                 if self.before_run is not None:
                     self.before_run()
                 talk.tell_init(ch.LIMITED)
+                if self.on_filter is not None:
+                    # Above what stays open while the filter is loaded: see `reduce`.
+                    self.on_filter(self._pid, 3 + self.plan.preserve_fds + 2, talk.reader)
 
     def _add(self, content: bytes) -> None:
         pid, index = struct.unpack("<II", content)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Row = tuple[str, str, Callable[[Any], bool]]
 
 
-ROWS: tuple[Row, ...] = (("hooks", "startContainer", lambda h: bool(h.start_container)),)
+ROWS: tuple[Row, ...] = ()
 
 
 def unsupported(spec: Spec) -> tuple[str, ...]:
