@@ -189,7 +189,8 @@ def test_same_rows_with_another_runtime(workshop, name, capsys):
     runtime = shutil.which(name)
     if runtime is None:
         pytest.skip(f"needs {name}")
-    workshop.default_document  # ours, made before the runtime is another  # noqa: B018
+    # Ours, made before the runtime is another, in a version that older ones take, too.
+    workshop.default_document = workshop.default_document.replace('"1.3.0"', '"1.0.2"')
     documented = (ROOT / "docs" / "differences.md").read_text()
     workshop.runtime = runtime
     surprises = []
@@ -204,7 +205,8 @@ def test_same_rows_with_another_runtime(workshop, name, capsys):
             row = f"{name} `{command}`, {state}"
             with capsys.disabled():
                 print(f"\n{row}: {said.status} {text!r}; ours: {status} {stderr.strip()!r}", end="")
-            if row not in documented:
+            own_words = name == "crun" and said.status == status and status != 0
+            if f"| {row} |" not in documented and not own_words:
                 surprises.append(row)
     for path in workshop.root.iterdir():
         shutil.rmtree(path)
