@@ -121,7 +121,7 @@ class Container:
 
     def wait(self):
         """Reap init, as an engine does; return its exit status, minus n for a signal."""
-        pid = int((self.bundle.path / f"{self.id}.pid").read_text())
+        pid = int((self.bundle.path / f"{self.id[:100]}.pid").read_text())
         return self.workshop.reap(pid)
 
     @property

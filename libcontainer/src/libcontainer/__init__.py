@@ -11,6 +11,8 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .builder import ContainerBuilder
+    from .container import Container
     from .errors import (
         BadId,
         ContainerError,
@@ -46,6 +48,8 @@ else:
 
     _HOME = {
         "BadId": "errors",
+        "Container": "container",
+        "ContainerBuilder": "builder",
         "ContainerError": "errors",
         "ContainerExists": "errors",
         "CreateOptions": "ops.create",
@@ -70,6 +74,8 @@ else:
 
 __all__ = [
     "BadId",
+    "Container",
+    "ContainerBuilder",
     "ContainerError",
     "ContainerExists",
     "CreateOptions",

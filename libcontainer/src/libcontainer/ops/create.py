@@ -51,8 +51,12 @@ class CreateOptions:
         rootless: bool | None = None,
         as_sibling: bool = False,
         on_terminal: Callable[[int], None] | None = None,
+        on_clone: Callable[[int], None] | None = None,
     ) -> None:
-        """`on_terminal` gets the master of the container's terminal, where no socket does."""
+        """`on_terminal` gets the master of the container's terminal, where no socket does.
+
+        `on_clone` gets init's pid as soon as there is one, whatever becomes of it.
+        """
         self.root = root
         self.bundle = bundle
         self.config = config
@@ -68,6 +72,7 @@ class CreateOptions:
         self.rootless = rootless
         self.as_sibling = as_sibling
         self.on_terminal = on_terminal
+        self.on_clone = on_clone
 
 
 def create(id: str, options: CreateOptions) -> int:
@@ -121,6 +126,8 @@ def create(id: str, options: CreateOptions) -> int:
         directory.save(saved)
 
         def save(pid: int, started: int) -> None:
+            if options.on_clone is not None:
+                options.on_clone(pid)
             directory.save(saved.replace(pid=pid, start_time=started))
 
         main = Main(plan, kernel, cgroup, own, save=save)

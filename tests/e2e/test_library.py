@@ -1,0 +1,155 @@
+"""Containers by the library: one process, with threads and without, and an event loop."""
+
+import asyncio
+import os
+import threading
+
+import pytest
+
+from libcontainer import Container, ContainerBuilder, InitFailed, SpecError, WrongStatus
+
+
+@pytest.fixture
+def options(workshop):
+    return {"root": str(workshop.root)}
+
+
+@pytest.fixture
+def beside_a_thread():
+    """Another thread for as long as the test runs."""
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
+
+
+def test_container_from_create_to_its_end(workshop, options):
+    """The object is what the commands are; at the end of the `with` nothing is left."""
+    bundle = str(workshop.bundle("exit 5").path)
+
+    with Container.create(workshop.id(), bundle=bundle, **options) as container:
+        assert container.status == "created"
+        assert container.state()["pid"] == container.pid
+        container.start()
+        assert container.wait() == 5
+        assert container.status == "stopped"
+        assert container.wait() == 5
+
+
+def test_signals_and_processes(workshop, options):
+    """A signal goes by name or number; the status tells it."""
+    bundle = str(workshop.bundle("sleep 100").path)
+
+    with Container.create(workshop.id(), bundle=bundle, **options) as container:
+        container.start()
+        assert container.pid in container.pids()
+        assert container.stats().pids.current >= 1
+        container.pause()
+        assert container.status == "paused"
+        container.resume()
+        container.kill("KILL")
+        assert container.wait() == 137
+
+
+def test_container_that_still_runs_is_killed_at_the_end(workshop, options):
+    """Leaving the `with` early leaves nothing."""
+    bundle = str(workshop.bundle("sleep 100").path)
+
+    with Container.create(workshop.id(), bundle=bundle, **options) as container:
+        container.start()
+
+    with pytest.raises(Exception, match="container does not exist"):
+        Container.load(container.id, **options)
+
+
+def test_streams_and_descriptors_are_handed_in(workshop, options):
+    """Each becomes the number that it is given for, and no other is open inside."""
+    bundle = str(workshop.bundle("cat; cat <&3; ls /proc/self/fd | wc -w").path)
+    text, more = workshop.folder / "text", workshop.folder / "more"
+    text.write_text("one\n")
+    more.write_text("two\n")
+    output, writer = os.pipe()
+
+    with open(text) as stdin, open(more) as third:
+        builder = ContainerBuilder(workshop.id(), bundle).root(options["root"])
+        builder.stdio(stdin=stdin.fileno(), stdout=writer).pass_fds(third.fileno())
+        with builder.build() as container:
+            os.close(writer)
+            container.start()
+            with os.fdopen(output) as file:
+                said = file.read()
+            container.wait()
+
+    assert said == "one\ntwo\n5\n"  # 0 to 3, and the one that reads the folder
+
+
+def test_container_is_loaded_by_its_id(workshop, options):
+    """Another object for the same container; who is not the parent sees the end only."""
+    bundle = str(workshop.bundle("exit 3").path)
+    with Container.create(workshop.id(), bundle=bundle, **options) as container:
+        same = Container.load(container.id, **options)
+        assert (same.pid, same.status) == (container.pid, "created")
+        same.start()
+        with pytest.raises(WrongStatus, match="cannot start"):
+            same.start()
+        assert container.wait() == 3
+        same.close()
+
+
+def test_exec_in_a_container(workshop, options):
+    """One more program, and its exit status."""
+    bundle = str(workshop.bundle("sleep 100").path)
+    with Container.create(workshop.id(), bundle=bundle, **options) as container:
+        container.start()
+
+        assert container.exec("sh", "-c", "exit 9") == 9
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        pytest.param({"args": ["nosuch"]}, InitFailed, "executable file not found", id="command"),
+        pytest.param({"cwd": 4}, SpecError, r"\$.process.cwd: expected str, got 4", id="document"),
+    ],
+)
+def test_errors_cross_the_fresh_interpreter(
+    workshop, options, beside_a_thread, change, error, text
+):
+    """Beside threads an error is the same as without, and nothing is left."""
+    config = workshop.config("true")
+    config["process"] |= change
+    bundle = str(workshop.bundle(config).path)
+
+    with pytest.raises(error, match=text):
+        Container.create(workshop.id(), bundle=bundle, **options)
+
+
+@pytest.mark.slow
+def test_a_hundred_containers_beside_a_thread(workshop, options, beside_a_thread):
+    """A program with threads makes as many as it likes, one after the other."""
+    bundle = str(workshop.bundle("exit 7").path)
+    statuses = []
+    for _ in range(100):
+        with Container.create(workshop.id(), bundle=bundle, **options) as container:
+            container.start()
+            statuses.append(container.wait())
+
+    assert statuses == [7] * 100
+
+
+@pytest.mark.slow
+def test_a_hundred_containers_under_asyncio(workshop, options):
+    """Waiting holds nothing up: ten at a time."""
+    bundle = str(workshop.bundle("exit 4").path)
+
+    async def one():
+        with Container.create(workshop.id(), bundle=bundle, **options) as container:
+            container.start()
+            return await container.wait_async()
+
+    async def all_of_them():
+        return [s for _ in range(10) for s in await asyncio.gather(*[one() for _ in range(10)])]
+
+    assert asyncio.run(all_of_them()) == [4] * 100
