@@ -108,15 +108,19 @@ def _open(manager: CgroupManager, subs: Mapping[str, str]) -> Entry | None:
     return entry
 
 
+def read_cgroups(pid: int) -> str:
+    """Return the text of a process's /proc/PID/cgroup."""
+    fd = posix.open(f"/proc/{pid}/cgroup", posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        return posix.read(fd, 8192).decode("utf-8", "surrogateescape")
+    finally:
+        posix.close(fd)
+
+
 def _cgroup_of(pid: int, state: CgroupState) -> str | None:
     """Return the directory of a process's v2 cgroup if it is below the container's, not itself."""
     own = state.paths.get("", "")
-    fd = posix.open(f"/proc/{pid}/cgroup", posix.O_RDONLY | posix.O_CLOEXEC)
-    try:
-        text = posix.read(fd, 8192).decode("utf-8", "surrogateescape")
-    finally:
-        posix.close(fd)
-    for line in text.splitlines():
+    for line in read_cgroups(pid).splitlines():
         if line.startswith("0::"):
             path = state.root + line[3:]
             return path if own and path.startswith(own + "/") else None
