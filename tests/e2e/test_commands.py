@@ -615,6 +615,125 @@ def test_list_where_nothing_was_created(workshop, globals, status):
     assert told(result) == (status, "" if status else "[]\n", said)
 
 
+# -- mounts
+
+
+@pytest.fixture
+def mounted(workshop, cleared):
+    """A running container with a writable root, and what changes its mounts."""
+    config = workshop.config("sh", "-c", LOOP)
+    config["root"]["readonly"] = False
+    container = workshop.create(config)
+    cleared(container)
+    container.start()
+    source = workshop.folder / "volume"
+    source.mkdir()
+    (source / "file").write_text("from the host\n")
+
+    def change(action, *mounts):
+        path = workshop.folder / "mounts.json"
+        path.write_text(json.dumps(mounts))
+        return told(workshop.pyoci("mounts", action, container.id, path))
+
+    change.container, change.source = container, str(source)
+    return change
+
+
+def mount_points(container):
+    lines = Path(f"/proc/{container.pid}/mountinfo").read_text().splitlines()
+    return {line.split()[4]: line.split()[5].split(",") for line in lines}
+
+
+def test_mounts_are_added_and_removed(mounted):
+    """Mount points are made, options hold, a later mount may lie in an earlier one."""
+    bind = {
+        "destination": "/new/volume",
+        "source": mounted.source,
+        "options": ["rbind", "ro", "nosuid"],
+    }
+    tmpfs = {"destination": "/scratch", "type": "tmpfs", "options": ["size=64k", "noexec"]}
+    below = {"destination": "/scratch/deep", "source": mounted.source, "options": ["bind"]}
+
+    assert mounted("add", bind, tmpfs, below) == SILENT
+
+    found = mount_points(mounted.container)
+    assert {"ro", "nosuid"} <= set(found["/new/volume"])
+    assert "noexec" in found["/scratch"]
+    root = Path(f"/proc/{mounted.container.pid}/root")
+    assert (root / "new/volume/file").read_text() == "from the host\n"
+    assert (root / "scratch/deep/file").read_text() == "from the host\n"
+    assert mounted("remove", below, tmpfs, bind) == SILENT
+    assert not {"/new/volume", "/scratch", "/scratch/deep"} & set(mount_points(mounted.container))
+
+
+def test_failed_mount_takes_those_before_it_away(mounted):
+    """If one cannot be added, none is."""
+    before = mount_points(mounted.container)
+    good = {"destination": "/new", "source": mounted.source, "options": ["bind"]}
+    bad = {"destination": "/bad", "type": "tmpfs", "options": ["bogus=1"]}
+
+    status, _, text = mounted("add", good, bad)
+
+    assert status == 1
+    assert text.startswith("mount tmpfs on /bad: fsconfig: invalid argument")
+    assert mount_points(mounted.container) == before
+
+
+@pytest.mark.parametrize(
+    ("destination", "why"),
+    [
+        ("/proc", '"/proc" cannot be mounted because it is not of type proc'),
+        ("/proc/1", '"/proc/1" cannot be mounted because it is inside /proc'),
+        ("/link", '"/link" cannot be mounted because it is inside /proc'),
+        ("/up", 'mountpoint "/up" is on the top of rootfs "/"'),
+    ],
+)
+def test_mounts_stay_inside_the_root(mounted, destination, why):
+    """Links of the image lead nowhere else, not to /proc, not to the root itself."""
+    root = Path(f"/proc/{mounted.container.pid}/root")
+    (root / "link").symlink_to("/proc/sys")
+    (root / "up").symlink_to("../../..")
+
+    status, _, text = mounted(
+        "add", {"destination": destination, "source": mounted.source, "options": ["bind"]}
+    )
+
+    assert status == 1
+    assert why in text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{}", "mounts must be an array"),
+        ("[1]", "$[0]: expected object, got 1"),
+        ('[{"destination": "/"}]', "$[0].destination: empty"),
+        ("[", "invalid JSON at line 1"),
+    ],
+)
+def test_mounts_refuses_other_documents(workshop, cleared, text, said):
+    """The file holds an array of mounts."""
+    id = put_in_state(workshop, "running", cleared)
+    path = workshop.folder / "mounts.json"
+    path.write_text(text)
+
+    result = workshop.pyoci("mounts", "add", id, path)
+
+    assert result.status == 1
+    assert result.stderr.startswith(said)
+
+
+@pytest.mark.parametrize("state", ["created", "paused", "stopped"])
+def test_mounts_needs_a_running_container(workshop, cleared, state):
+    """Nothing is mounted where nobody runs."""
+    id = put_in_state(workshop, state, cleared)
+    path = workshop.folder / "mounts.json"
+    path.write_text("[]")
+
+    assert told(workshop.pyoci("mounts", "add", id, path)) == (1, "", NOT_RUNNING)
+    assert told(workshop.pyoci("mounts", "x", id, path)) == (1, "", "unknown command x\n")
+
+
 # -- the host, the program
 
 

@@ -26,11 +26,17 @@ if TYPE_CHECKING:
     )
     from .ops.create import CreateOptions, create
     from .ops.delete import delete
+    from .ops.events import events
     from .ops.kill import kill
     from .ops.list import list_containers
+    from .ops.mounts import add_mounts, remove_mounts
+    from .ops.pause import pause
+    from .ops.ps import ps
+    from .ops.resume import resume
     from .ops.run import run
     from .ops.start import start
     from .ops.state import state_document
+    from .ops.update import update
     from .plan.host import Host, probe
     from .plan.make import make_plan
     from .plan.plan import Plan
@@ -61,15 +67,22 @@ else:
         "SpecError": "errors",
         "StepFailed": "errors",
         "WrongStatus": "errors",
+        "add_mounts": "ops.mounts",
         "create": "ops.create",
         "delete": "ops.delete",
+        "events": "ops.events",
         "kill": "ops.kill",
         "list_containers": "ops.list",
         "make_plan": "plan.make",
+        "pause": "ops.pause",
         "probe": "plan.host",
+        "ps": "ops.ps",
+        "remove_mounts": "ops.mounts",
+        "resume": "ops.resume",
         "run": "ops.run",
         "start": "ops.start",
         "state_document": "ops.state",
+        "update": "ops.update",
     }
 
 __all__ = [
@@ -87,13 +100,20 @@ __all__ = [
     "SpecError",
     "StepFailed",
     "WrongStatus",
+    "add_mounts",
     "create",
     "delete",
+    "events",
     "kill",
     "list_containers",
     "make_plan",
+    "pause",
     "probe",
+    "ps",
+    "remove_mounts",
+    "resume",
     "run",
     "start",
     "state_document",
+    "update",
 ]

@@ -86,8 +86,24 @@ def mount_steps(
             if new.keep and options.set & c.MOUNT_ATTR_RDONLY:
                 late.append(LateReadOnly(destination=destination))
     if not dev_is_bound:
-        build += device_steps(linux, host, namespaces)
+        terminal = spec.process is not None and spec.process.terminal
+        build += device_steps(linux, host, namespaces, terminal=terminal)
     return build, late
+
+
+def added_step(mount: Mount) -> Step:
+    """Return the step for a mount that a running container gets later.  Raises SpecError."""
+    destination = "/" + mount.destination.strip("/")
+    options = parse(mount.options)
+    if "remount" in options.words or mount.type in ("cgroup", "cgroup2"):
+        raise SpecError((f"mount {destination}: only when a container is created",))
+    if mount.uid_mappings or options.idmap is not None:
+        raise SpecError((f"mount {destination}: id-mapped only when a container is created",))
+    if _is_bind(mount, options):
+        return _bind(mount, destination, options, "/", None)
+    new = _new(mount, destination, options, None)
+    # Nothing comes back to it: read-only at once.
+    return new.replace(set=new.set | (options.set & c.MOUNT_ATTR_RDONLY), keep=False)
 
 
 def finish_steps(spec: Spec, linux: Linux, late: list[Step]) -> list[Step]:
@@ -109,7 +125,9 @@ def finish_steps(spec: Spec, linux: Linux, late: list[Step]) -> list[Step]:
     return steps
 
 
-def device_steps(linux: Linux, host: Host, namespaces: Namespaces) -> list[Step]:
+def device_steps(
+    linux: Linux, host: Host, namespaces: Namespaces, *, terminal: bool = False
+) -> list[Step]:
     """Return the steps for device nodes and the links in /dev, one for each directory."""
     folders: dict[str, dict[str, Node]] = {"/dev": {n.name: n for n in DEFAULT_NODES}}
     for device in linux.devices:
@@ -123,6 +141,7 @@ def device_steps(linux: Linux, host: Host, namespaces: Namespaces) -> list[Step]
             directory=folder,
             nodes=tuple(nodes.values()),
             links=links if folder == "/dev" else (),
+            console=terminal and folder == "/dev",
             bind=bind,
         )
         for folder, nodes in folders.items()
