@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 LIMIT = 60  # seconds for a command: starting a program is 40 times slower in here
-APPLETS = ("sh", "cat", "id", "true", "sleep", "ls", "mount", "grep", "dd", "echo", "head")
+APPLETS = ("sh", "cat", "id", "true", "sleep", "ls", "mount", "grep", "dd", "echo", "head", "tail")
 
 
 class Runtime:

@@ -53,6 +53,11 @@ class Rdt(Adjustment):
                 self._try(posix.mkdir, self.monitor)
             self._try(_write, f"{self.monitor}/tasks", str(pid))
 
+    def change(self) -> None:
+        """Give a group that is there its lines anew.  Raises InitFailed."""
+        for line in self.lines:
+            self._try(_write, f"{self.group}/schemata", line + "\n")
+
     def _compare(self) -> None:
         """Refuse a group of others that gives something else than was asked for."""
         there = _parse(_read(f"{self.group}/schemata"))

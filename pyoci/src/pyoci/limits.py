@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import posix
-
 from libcgroups.resources import LinuxBlockIO, LinuxCPU, LinuxMemory, LinuxPids, LinuxResources
 from libcontainer import _log, codec
 from libcontainer.errors import SpecError
@@ -64,15 +62,3 @@ def _load(path: str) -> LinuxResources:
         from libcgroups._record import faults  # only for bad documents
 
         raise SpecError(tuple(faults(LinuxResources, value))) from None
-
-
-def check_schemata(args: UpdateArgs) -> None:
-    """Refuse RDT schemata where there is no RDT.  Raises BadOption."""
-    for given, folder, text in (
-        (args.l3_cache_schema, "L3", "Intel RDT/CAT: l3 cache schema is not enabled"),
-        (args.mem_bw_schema, "MB", "Intel RDT/MBA: memory bandwidth schema is not enabled"),
-    ):
-        if given:
-            if not posix.access(f"/sys/fs/resctrl/info/{folder}", posix.F_OK):
-                raise BadOption(text)
-            raise BadOption("updating a non-existent Intel RDT configuration is not supported")

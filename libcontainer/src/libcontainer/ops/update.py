@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import posix
+
 from libcgroups.errors import CgroupError
 from libcgroups.manager import load_manager
 from libcgroups.resources import LinuxResources
 
 from .. import _log, codec
-from ..errors import SpecError, WrongStatus
+from ..errors import ContainerError, SpecError, WrongStatus
 from ..limits import changed, merged, undoing
 from ..spec.load import load_spec
 from ..spec.rules.resources import faults
@@ -19,13 +21,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from libcgroups.protocol import CgroupManager
 
+    from ..rdt import Rdt
 
-def update(id: str, changes: LinuxResources, *, root: str) -> None:
+
+def update(
+    id: str,
+    changes: LinuxResources,
+    *,
+    root: str,
+    l3_cache_schema: str | None = None,
+    mem_bw_schema: str | None = None,
+) -> None:
     """Set the limits that `changes` gives; keep them, so that the next update builds on them.
 
     What is None or zero stays as it is, device rules always do.  If one limit is refused, those
-    set before it get their old values back.  Raises NoSuchContainer, WrongStatus, SpecError,
-    CgroupError.
+    set before it get their old values back.  The schemata are lines for the container's group of
+    resctrl.  Raises NoSuchContainer, WrongStatus, SpecError, ContainerError, CgroupError.
     """
     if wrong := tuple(faults(changes.replace(devices=None), "$")):
         raise SpecError(wrong)
@@ -33,12 +44,39 @@ def update(id: str, changes: LinuxResources, *, root: str) -> None:
         _check(directory)  # before the lock, which a create may hold for long
         directory.lock()  # two updates at once would each build on the same old limits
         saved = _check(directory)
+        rdt = None
+        if l3_cache_schema or mem_bw_schema:
+            rdt = _rdt(saved, directory, l3_cache_schema, mem_bw_schema)
         old = limits_in_force(saved, directory)
         new = merged(old, changes)
         manager = load_manager(saved.cgroup)
         wanted = changed(new, changes, unified="" in manager.paths and len(manager.paths) == 1)
         _apply(manager, wanted, undoing(old, wanted))
         directory.keep_resources(codec.dumps(new.to_json()))
+        if rdt is not None:
+            rdt.change()
+
+
+def _rdt(
+    saved: SavedState, directory: StateDirectory, cache: str | None, bandwidth: str | None
+) -> Rdt:
+    """Return the container's group with new lines.  Raises ContainerError in runc's words."""
+    from ..rdt import mount_point, plan_rdt  # rare
+
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        mount = mount_point(file.read())
+    for given, folder, text in (
+        (cache, "L3", "Intel RDT/CAT: l3 cache schema is not enabled"),
+        (bandwidth, "MB", "Intel RDT/MBA: memory bandwidth schema is not enabled"),
+    ):
+        if given and not (mount and posix.access(f"{mount}/info/{folder}", posix.F_OK)):
+            raise ContainerError(text)
+    linux = load_spec(directory.document()).linux
+    if linux is None or linux.intel_rdt is None:
+        text = "updating a non-existent Intel RDT configuration is not supported"
+        raise ContainerError(text)
+    wanted = linux.intel_rdt.replace(l3_cache_schema=cache, mem_bw_schema=bandwidth, schemata=())
+    return plan_rdt(wanted, saved.id, mount)
 
 
 def _check(directory: StateDirectory) -> SavedState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from libcontainer.ops.update import update
 
-from ..limits import check_schemata, limits
+from ..limits import limits
 from ..output import state_root
 
 TYPE_CHECKING = False
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 def run(options: GlobalArgs, args: UpdateArgs) -> int:
     """Change them; say nothing."""
-    changes = limits(args)
-    check_schemata(args)
-    update(args.id, changes, root=state_root(options))
+    update(
+        args.id,
+        limits(args),
+        root=state_root(options),
+        l3_cache_schema=args.l3_cache_schema,
+        mem_bw_schema=args.mem_bw_schema,
+    )
     return 0
