@@ -930,6 +930,45 @@ def test_a_read_only_dev(workshop):
     assert "Read-only file system" in result.stderr
 
 
+@pytest.mark.parametrize("dev", ["tmpfs", "read-only", "image", "bound", "bound-with-console"])
+def test_the_terminal_on_dev_console(workshop, volume, console, dev):
+    """
+    It is bound on /dev/console, also where /dev or the root is read-only; but nothing is made in
+    a /dev that somebody else has filled.
+    """
+    config = workshop.config("sh", "-c", "stat -c %F /dev/console; tty")
+    config["process"]["terminal"] = True
+    for entry in config["mounts"]:
+        if entry["destination"] == "/dev" and dev == "read-only":
+            entry["options"].append("ro")
+    if dev not in ("tmpfs", "read-only"):
+        config["mounts"] = [m for m in config["mounts"] if m["destination"] != "/dev"]
+        config["mounts"] = [m for m in config["mounts"] if m["destination"][:8] != "/dev/shm"]
+        config["mounts"] = [m for m in config["mounts"] if m["type"] != "mqueue"]
+    if dev.startswith("bound"):
+        place = volume()
+        (place / "pts").mkdir()
+        if dev == "bound-with-console":
+            (place / "console").touch()
+        mount(config, "/dev", "none", place, "bind")
+        config["mounts"].insert(0, config["mounts"].pop())
+    bundle = workshop.bundle(config)
+    if dev == "image":
+        (bundle.rootfs / "dev/pts").mkdir()
+    container = workshop.create(bundle, "--console-socket", console.path)
+    console.master()
+    container.start()
+    said = console.read_to_end().split("\r\n")
+
+    container.wait()
+    assert container.delete().status == 0
+    if dev == "bound":
+        assert "No such file or directory" in said[0]
+    else:
+        assert said[0] == "character special file"
+    assert said[1] == "/dev/pts/0"
+
+
 def device(path, kind, major=None, minor=None, **fields):
     numbers = {} if major is None else {"major": major, "minor": minor}
     return {"path": path, "type": kind} | numbers | fields

@@ -166,14 +166,17 @@ def _open_master(kernel: Kernel, start: int, path: str) -> int:
 
 
 def _bind_console(slave: int, rootfs: Rootfs, kernel: Kernel) -> None:
-    """Put the terminal on /dev/console, over a file that is opened without following a link."""
+    """Put the terminal on /dev/console, over a file that is opened without following a link.
+
+    Devices have made it where /dev is ours; in a bound /dev it may be missing, and then stays so.
+    """
     with rootfs.target("/dev", directory=True) as dev:
-        try:
-            posix.mknod("console", stat.S_IFREG | 0o666, dir_fd=dev)
-        except FileExistsError:
-            pass
         flags = c.O_PATH | posix.O_NOFOLLOW
-        with resolve.Handle(kernel.openat2(dev, "console", flags, c.RESOLVE_BENEATH)) as target:
+        try:
+            console = kernel.openat2(dev, "console", flags, c.RESOLVE_BENEATH)
+        except FileNotFoundError:
+            return
+        with resolve.Handle(console) as target:
             if stat.S_ISLNK(posix.fstat(target).st_mode):
                 raise OSError(errno.ELOOP, "/dev/console is a symbolic link", "/dev/console")
             tree = kernel.open_tree(slave, "", c.OPEN_TREE_CLONE | c.AT_EMPTY_PATH)

@@ -118,6 +118,7 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
             _has_create_hooks(spec)
             or linux.net_devices
             or any([_opens_device(step) for step in build])
+            or process.terminal  # opens the multiplexer, which must be allowed by then
         ),
         seccomp=seccomp_profile(linux),
         seccomp_strict=options.seccomp_strict,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import posix
 import stat
+import time
 
 from .._record import Record, i64, u32
 from ..kernel import constants as c
@@ -64,6 +65,7 @@ class Devices(Step):
     directory: str
     nodes: tuple[Node, ...] = ()
     links: tuple[Link, ...] = ()
+    console: bool = False  # a place to bind a terminal to, once the root may be read-only
     bind: bool = False  # bind the host's nodes: in a user namespace mknod is not allowed
 
     def describe(self) -> str:
@@ -85,20 +87,28 @@ class Devices(Step):
                     self._bind(node, directory, rootfs, kernel)
                 else:
                     self._make(node, directory, rootfs, kernel)
+            if self.console:
+                _make_console(directory)
             for link in self.links:
                 _make_link(link, directory)
 
     def _make(self, node: Node, directory: int, rootfs: Rootfs, kernel: Kernel) -> None:
         device = posix.makedev(node.major, node.minor) if node.type != "p" else 0
-        try:
-            # The umask is 0 while init builds, so the mode is the document's.
-            kernel.mknodat(directory, node.name, _KINDS[node.type] | node.mode, device)
-        except FileExistsError:
-            _same_device(node, directory, device)
-            return
-        except PermissionError:
-            self._bind(node, directory, rootfs, kernel)
-            return
+        # Main writes the rules of cgroup v1 meanwhile, and it begins with "deny all".
+        for wait in (0.005, 0.02, None) if rootfs.makes_nodes else (None,):
+            try:
+                # The umask is 0 while init builds, so the mode is the document's.
+                kernel.mknodat(directory, node.name, _KINDS[node.type] | node.mode, device)
+                break
+            except FileExistsError:
+                _same_device(node, directory, device)
+                return
+            except PermissionError:
+                if wait is None:
+                    rootfs.makes_nodes = False
+                    self._bind(node, directory, rootfs, kernel)
+                    return
+                time.sleep(wait)
         if node.uid or node.gid:
             kernel.fchownat(directory, node.name, node.uid, node.gid)
 
@@ -137,6 +147,13 @@ class Devices(Step):
 
     def _key(self, node: Node) -> str:
         return f"device\0{self._path(node)}"
+
+
+def _make_console(directory: int) -> None:
+    try:
+        posix.mknod("console", stat.S_IFREG | 0o666, dir_fd=directory)
+    except FileExistsError:
+        pass  # judged when it is used
 
 
 def _same_device(node: Node, directory: int, device: int) -> None:

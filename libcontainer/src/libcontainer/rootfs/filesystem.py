@@ -119,7 +119,7 @@ class NewMount(Step):
             if e.errno == errno.EPERM and self.kind in ("proc", "sysfs"):
                 # The kernel says no more, or only in its log: "Mount too revealing".
                 why = "its namespace belongs to another user namespace"
-                if "fsmount" in e.strerror:
+                if "fsmount" in (e.strerror or ""):
                     why = "a new one might show what is hidden in every one that is visible here"
                 raise OSError(e.errno, f"{e.strerror} ({why})") from e
             without = tuple([option for option in data if option[:4] != "gid="])

@@ -30,6 +30,7 @@ class Rootfs:
         self.fd = -1  # set by the step that mounts the root
         self.sources: dict[str, int] = {}  # bind sources, opened before the first mount
         self.mounts: dict[str, int] = {}  # handles of mounts that a later step comes back to
+        self.makes_nodes = True  # until mknod(2) has been refused for good
         self.mask: int | None = None  # an empty read-only directory, cloned for each mask
         self.null: int | None = None  # the host's /dev/null
         self.links: dict[str, str] = {}  # texts of sources that are links, for `copy-symlink`
