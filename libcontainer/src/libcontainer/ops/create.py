@@ -343,7 +343,12 @@ def _commit(
     for fd in own.hook_output:
         if fd >= 0:
             posix.close(fd)
-    done = saved.replace(status="created", pid=main.pid, start_time=main.started)
+    done = saved.replace(
+        status="created",
+        pid=main.pid,
+        start_time=main.started,
+        cgroup=main.cgroup.to_state(),  # an ordinary user may have been refused some of it
+    )
     directory.save(done)
     if options.pid_file is not None:
         write_pid_file(options.pid_file, main.pid)

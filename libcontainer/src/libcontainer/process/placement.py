@@ -59,7 +59,8 @@ def placements(
         missing = True
     else:
         # No descriptors and no directory either: there is no cgroup, and nothing to do.
-        yield Placement(entry, moved=entry is None and bool(manager.paths))
+        moved = entry is None and any(manager.paths.values())
+        yield Placement(entry, moved=moved)
     if subs or state.manager == "v1":
         return
     if (path := _cgroup_of(init, state)) is not None:
