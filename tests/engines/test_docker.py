@@ -35,6 +35,15 @@ def daemon_config(folder, runtime, parent):
     }
 
 
+def memory_limit(pid):
+    """The limit that the kernel enforces on a process, on v1."""
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "memory":
+            return int(Path(f"/sys/fs/cgroup/memory{path}/memory.limit_in_bytes").read_text())
+    pytest.skip("needs the memory controller of cgroup v1")
+
+
 class Docker:
     """A client of one daemon."""
 
@@ -140,6 +149,20 @@ def test_kill_and_start_again(docker):
     docker("kill", id)
     assert docker("wait", id) == "137"
     docker("start", id)
+    docker("rm", "-f", id)
+
+
+def test_pause_top_and_update(docker):
+    """While it runs: stopped where it is, looked at, limited."""
+    id = docker("run", "-d", "--runtime", "pyoci", "--network", "none", "bb", "sleep", "1000")
+    docker("pause", id)
+    assert json.loads(docker("inspect", id))[0]["State"]["Status"] == "paused"
+    docker("unpause", id)
+    assert docker("top", id, "-o", "pid,args").splitlines()[1].split()[1:] == ["sleep", "1000"]
+    docker("update", "--memory", "64m", "--memory-swap", "128m", "--pids-limit", "40", id)
+    assert memory_limit(json.loads(docker("inspect", id))[0]["State"]["Pid"]) == 64 << 20
+    docker("update", "--memory", "256m", "--memory-swap", "512m", id)
+    assert memory_limit(json.loads(docker("inspect", id))[0]["State"]["Pid"]) == 256 << 20
     docker("rm", "-f", id)
 
 

@@ -23,6 +23,15 @@ pyoci = ["RUNTIME"]
 """
 
 
+def memory_limit(pid):
+    """The limit that the kernel enforces on a process, on v1."""
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "memory":
+            return int(Path(f"/sys/fs/cgroup/memory{path}/memory.limit_in_bytes").read_text())
+    pytest.skip("needs the memory controller of cgroup v1")
+
+
 class Podman:
     """A Podman of its own storage."""
 
@@ -114,6 +123,22 @@ def test_logs_and_wait(podman):
 def test_kill(podman):
     """By a signal that ends it."""
     id = podman.make("run", "-d", "bb", "sleep", "1000")
+    podman("kill", id)
+    assert podman("wait", id) == "137"
+    podman("rm", id)
+
+
+def test_pause_top_and_update(podman):
+    """While it runs: stopped where it is, looked at, limited; a paused one can be killed."""
+    id = podman.make("run", "-d", "bb", "sleep", "1000")
+    podman("pause", id)
+    assert json.loads(podman("inspect", id))[0]["State"]["Status"] == "paused"
+    podman("unpause", id)
+    assert podman("top", id, "pid", "args").splitlines()[1].split() == ["1", "sleep", "1000"]
+    podman("update", "--memory", "64m", id)
+    pid = json.loads(podman("inspect", id))[0]["State"]["Pid"]
+    assert memory_limit(pid) == 64 << 20
+    podman("pause", id)
     podman("kill", id)
     assert podman("wait", id) == "137"
     podman("rm", id)
