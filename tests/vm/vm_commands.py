@@ -127,3 +127,21 @@ def test_events(pyoci, bundle):
     kinds = [json.loads(line)["type"] for line in done.stdout.splitlines()]
     assert kinds.count("oom") == 1
     assert kinds.count("stats") >= 2
+
+
+def test_log_to_the_journal(pyoci):
+    """
+    `--log journald:ID` and `--systemd-log` tell the journal what ended the program.
+    """
+    named = pyoci("state", "nobody", options=("--log", "journald:vm-web"), check=False)
+    also = pyoci("state", "nobody", options=("--systemd-log",), check=False)
+
+    assert named.stderr == also.stderr == "container does not exist\n"
+    for name in ("vm-web", "pyoci"):
+        command = ["journalctl", "-t", name, "-o", "cat", "-n", "1", "--no-pager"]
+        for _ in range(50):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            if done.stdout == "container does not exist\n":
+                break
+            time.sleep(0.2)
+        assert done.stdout == "container does not exist\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from libcontainer.ops.create import CreateOptions
 
 from .log import environment
-from .output import absolute, state_root
+from .output import absolute, made_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def create_options(options: GlobalArgs, args: CreateArgs) -> CreateOptions:
     """Return what the command line asks of a new container."""
     manager = options.cgroup_manager
     return CreateOptions(
-        root=state_root(options),
+        root=made_root(options),
         bundle=args.bundle or ".",
         config=args.config,
         console_socket=absolute(args.console_socket),

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from liboci_cli.args import GlobalArgs
 
+_ROOT = "/run/pyoci"
+
 
 class BadOption(ContainerError):
     """An option that reads, but cannot be."""
@@ -67,7 +69,22 @@ def state_root(options: GlobalArgs) -> str:
     user = environment("XDG_RUNTIME_DIR")
     if user and (posix.geteuid() != 0 or (_nested() and environment("USER") != "root")):
         return f"{user}/pyoci"
-    return "/run/pyoci"
+    return _ROOT
+
+
+def made_root(options: GlobalArgs) -> str:
+    """Return the state root; make an ordinary user's default one, with the sticky bit.
+
+    Who cleans $XDG_RUNTIME_DIR passes over what has it.  XDG Base Directory Specification.
+    """
+    root = state_root(options)
+    if options.root is None and root != _ROOT:
+        try:
+            posix.mkdir(root, 0o700)
+            posix.chmod(root, 0o1700)
+        except OSError:
+            pass  # it is there; or create tells, which cannot make its own directory in it
+    return root
 
 
 def _nested() -> bool:
