@@ -25,7 +25,7 @@ ALLOWED = {
 
 # Inside libcontainer, the highest first; each may import what is below it.  What is in no row is
 # a single topic (one file: namespaces, idmap, capabilities ...) and stands beside rootfs.
-ABOVE_TOPICS = (("container", "builder"), ("ops",), ("process",), ("plan",))
+ABOVE_TOPICS = (("container", "builder", "sibling"), ("ops",), ("process",), ("plan",))
 BELOW_TOPICS = (("spec", "kernel", "codec"), ("step", "errors", "_record", "_log"))
 TOPICS = len(BELOW_TOPICS)
 # The package's own table of names, and what is made for tests only.
