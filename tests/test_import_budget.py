@@ -158,12 +158,18 @@ def wait_until_stopped(traced):
 @pytest.mark.e2e
 def test_life_of_a_container_stays_within_the_lists(traced, bundle):
     """
-    Create, state, list, start, kill and delete of a real container import nothing dear on the way.
+    What engines do with a real container, from create to delete, imports nothing dear on the way.
     """
     used = {}
     _, used["create"] = traced("create", "--bundle", bundle, ID)
     _, used["state"] = traced("state", ID)
     _, used["start"] = traced("start", ID)
+    _, used["pause"] = traced("pause", ID)
+    _, used["resume"] = traced("resume", ID)
+    _, used["ps"] = traced("ps", "--format", "json", ID)
+    _, used["update"] = traced("update", "--pids-limit", "50", ID)
+    _, used["events"] = traced("events", "--stats", ID)
+    _, used["features"] = traced("features")
     _, used["kill"] = traced("kill", ID, "KILL")
     wait_until_stopped(traced)
     _, used["list"] = traced("list")

@@ -222,6 +222,54 @@ def message(stderr, id):
     return line.replace(id, "ID")
 
 
+# -- containers without a cgroup, and without a state
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "text"),
+    [
+        ("pause", 1, "cannot pause the container without a cgroup"),
+        ("resume", 1, "container not paused"),
+        ("ps", 1, "the container is not using cgroups"),
+        ("events --stats", 1, "the container is not using cgroups"),
+        ("update --pids-limit 5", 1, "cannot set limits without cgroups"),
+        ("kill ID KILL", 0, ""),
+        ("state", 0, ""),
+    ],
+)
+def test_without_a_cgroup(workshop, cleared, command, status, text):
+    """`--cgroup-manager disabled` makes none; what needs one says so."""
+    container = workshop.try_create(LOOP, globals=("--cgroup-manager", "disabled"))
+    assert told(container.created) == SILENT
+    cleared(container)
+    container.start()
+
+    result = workshop.pyoci(*words(command, container.id))
+
+    assert (result.status, result.stderr.strip()) == (status, text)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"), [((), (1, "", NOBODY)), (("--force",), SILENT)], ids=["plain", "force"]
+)
+def test_delete_removes_a_directory_without_state(workshop, options, expected):
+    """What a killed create has left goes; without force it never was a container."""
+    (workshop.root / "left").mkdir(parents=True)
+
+    assert told(workshop.pyoci("delete", *options, "left")) == expected
+
+    assert not (workshop.root / "left").exists()
+
+
+@pytest.mark.parametrize("id", ["..", ".", "a/b", "", "x" * 256, "a b"])
+def test_ids_that_are_none(workshop, id):
+    """An id is a file name of few characters; nothing else is looked for."""
+    text = "invalid container ID format\n" if id else "container id cannot be empty\n"
+
+    for command in ("state", "start", "pause", "ps", "update", "events", "delete"):
+        assert told(workshop.pyoci(command, id)) == (1, "", text)
+
+
 # -- ps
 
 
@@ -732,6 +780,26 @@ def test_mounts_needs_a_running_container(workshop, cleared, state):
 
     assert told(workshop.pyoci("mounts", "add", id, path)) == (1, "", NOT_RUNNING)
     assert told(workshop.pyoci("mounts", "x", id, path)) == (1, "", "unknown command x\n")
+
+
+# -- spec
+
+
+def test_spec_writes_a_document_that_runs(workshop):
+    """Once, in a file and folder of choice; one that is there is never overwritten."""
+    folder = workshop.folder / "new"
+    folder.mkdir()
+    (folder / "config.json").write_text("mine")
+
+    assert told(workshop.pyoci("spec", "-b", folder, "-f", "other.json", "--rootless")) == SILENT
+
+    document = json.loads((folder / "other.json").read_text())
+    kinds = {namespace["type"] for namespace in document["linux"]["namespaces"]}
+    assert "user" in kinds and "network" not in kinds
+    assert (folder / "other.json").read_text().startswith('{\n\t"ociVersion": "1.3.0",\n')
+    again = "File config.json exists. Remove it first\n"
+    assert told(workshop.pyoci("spec", "--bundle", folder)) == (1, "", again)
+    assert (folder / "config.json").read_text() == "mine"
 
 
 # -- the host, the program

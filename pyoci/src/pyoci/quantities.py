@@ -7,6 +7,7 @@ from .output import BadOption
 TYPE_CHECKING = False
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+# `ms` stands before `m`, which it begins with.
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -46,13 +47,19 @@ def duration(option: str, text: str) -> float:
 
 
 def _sum(text: str) -> float | None:
-    import re
-
-    sign = -1.0 if text.startswith("-") else 1.0
-    parts = re.findall(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", text)
-    if not parts or "".join([n + u for n, u in parts]) != text.lstrip("+-"):
-        return None
-    return sign * sum([float(n) * _SECONDS[u] for n, u in parts])
+    """Add up the parts, each a number and a unit; None if that is not what it is."""
+    sign = -1.0 if text[:1] == "-" else 1.0
+    rest = text[1:] if text[:1] in ("+", "-") else text
+    total = 0.0 if rest else None
+    while rest and total is not None:
+        after = rest.lstrip("0123456789.")
+        digits = rest[: len(rest) - len(after)]
+        unit = next((unit for unit in _SECONDS if after.startswith(unit)), None)
+        if unit is None or not _is_decimal(digits):
+            return None
+        total += float(digits) * _SECONDS[unit]
+        rest = after.removeprefix(unit)
+    return None if total is None else sign * total
 
 
 def _is_decimal(text: str) -> bool:

@@ -32,6 +32,7 @@ def _options(options: GlobalArgs, args: ExecArgs) -> ExecOptions:
         preserve_fds=args.preserve_fds,
         cgroup=args.cgroup,
         ignore_paused=args.ignore_paused,
+        forward_signals=not args.detach,
     )
 
 
