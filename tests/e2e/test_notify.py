@@ -179,3 +179,27 @@ def test_receiver_by_annotation(workshop, agent):
     config["annotations"] = {"run.oci.seccomp.receiver": path}
 
     assert "No medium found" in workshop.run(config).stdout
+
+
+def test_the_listener_of_a_tenant(workshop, agent):
+    """
+    exec hands over one of its own, with the tenant's pid and the state of the running container.
+    """
+    config = workshop.config("sleep", "1000")
+    config["linux"]["seccomp"] = profile(workshop, *MKDIR)
+    container = workshop.create(config)
+    assert container.start().status == 0
+    os.unlink(f"{workshop.folder}/agent.sock")
+    second = Agent(f"{workshop.folder}/agent.sock")
+    second.start()
+
+    result = container.pyoci("exec", "sh", "-c", "mkdir /tmp/x 2>&1")
+
+    second.join(PATIENCE)
+    assert "No medium found" in result.stdout
+    assert second.message["state"]["status"] == "running"
+    assert second.message["state"]["pid"] == container.pid
+    assert second.message["pid"] != container.pid
+    assert second.failed is None
+    assert container.delete("--force").status == 0
+    container.wait()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .ops.create import CreateOptions, create
     from .ops.delete import delete
     from .ops.events import events
+    from .ops.exec import ExecOptions, exec
     from .ops.kill import kill
     from .ops.list import list_containers
     from .ops.mounts import add_mounts, remove_mounts
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from .plan.host import Host, probe
     from .plan.make import make_plan
     from .plan.plan import Plan
+    from .plan.tenant import Changes
 else:
 
     def __getattr__(name):
@@ -54,11 +56,13 @@ else:
 
     _HOME = {
         "BadId": "errors",
+        "Changes": "plan.tenant",
         "Container": "container",
         "ContainerBuilder": "builder",
         "ContainerError": "errors",
         "ContainerExists": "errors",
         "CreateOptions": "ops.create",
+        "ExecOptions": "ops.exec",
         "HookFailed": "errors",
         "Host": "plan.host",
         "InitFailed": "errors",
@@ -71,6 +75,7 @@ else:
         "create": "ops.create",
         "delete": "ops.delete",
         "events": "ops.events",
+        "exec": "ops.exec",
         "kill": "ops.kill",
         "list_containers": "ops.list",
         "make_plan": "plan.make",
@@ -87,11 +92,13 @@ else:
 
 __all__ = [
     "BadId",
+    "Changes",
     "Container",
     "ContainerBuilder",
     "ContainerError",
     "ContainerExists",
     "CreateOptions",
+    "ExecOptions",
     "HookFailed",
     "Host",
     "InitFailed",
@@ -104,6 +111,7 @@ __all__ = [
     "create",
     "delete",
     "events",
+    "exec",
     "kill",
     "list_containers",
     "make_plan",

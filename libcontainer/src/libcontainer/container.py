@@ -157,7 +157,7 @@ class Container:
         """Run one more program in it; return its exit status, 128 + n for a signal.
 
         `changes` says what differs from the container's own process, `options` are those of
-        ExecOptions.  Needs a program with one thread.
+        ExecOptions.
         """
         from .ops.exec import ExecOptions
         from .ops.exec import exec as run

@@ -44,8 +44,13 @@ class ExecOptions:
         preserve_fds: int = 0,
         cgroup: tuple[str, ...] = (),
         ignore_paused: bool = False,
+        forward_signals: bool = False,
     ) -> None:
-        """`process` is the text of a process object, which then is all that counts of it."""
+        """`process` is the text of a process object, which then is all that counts of it.
+
+        `forward_signals` makes the program stand for the process while it waits: its signals go
+        there, and its terminal shows the process's.
+        """
         self.root = root
         self.process = process
         self.console_socket = console_socket
@@ -55,6 +60,7 @@ class ExecOptions:
         self.preserve_fds = preserve_fds
         self.cgroup = cgroup
         self.ignore_paused = ignore_paused
+        self.forward_signals = forward_signals
 
 
 def exec(id: str, changes: Changes, options: ExecOptions) -> int:
@@ -107,7 +113,8 @@ def _process(spec: Spec, changes: Changes, options: ExecOptions) -> Process:
 def _check(process: Process, spec: Spec, options: ExecOptions) -> None:
     """Refuse what cannot be, before anything is opened."""
     validate_process(process, spec.linux)
-    if process.terminal and options.detach and options.console_socket is None:
+    shown = options.forward_signals and not options.detach
+    if process.terminal and not shown and options.console_socket is None:
         raise SpecError((_DETACHED,))
     if not process.terminal and options.console_socket is not None:
         raise SpecError((_NO_TTY,))
@@ -131,7 +138,7 @@ def _run(plan: TenantPlan, saved: SavedState, inside: Inside, options: ExecOptio
             root=options.root,
             cgroup=options.cgroup,
             stdio=stdio,
-            before_run=None if options.detach else _hold_signals,
+            before_run=_hold_signals if options.forward_signals else None,
         )
         if plan.terminal is not None:
             posix.close(stdio[0])
@@ -146,6 +153,9 @@ def _run(plan: TenantPlan, saved: SavedState, inside: Inside, options: ExecOptio
             raise
         if options.detach:
             return 0
+        if not options.forward_signals:
+            code = posix.waitstatus_to_exitcode(posix.waitpid(pid, 0)[1])
+            return code if code >= 0 else 128 - code
         from ..foreground import Foreground  # not for engines
 
         with Foreground(pid, master) as foreground:

@@ -8,7 +8,7 @@ import struct
 
 from .. import identity
 from ..adjustments import adjust
-from ..errors import ContainerError, InitFailed, StepFailed
+from ..errors import ContainerError, InitFailed
 from ..hooks import run_hooks
 from ..idmap import write_maps
 from ..kernel import constants as c
@@ -16,6 +16,7 @@ from . import channel as ch
 from .clone import clone_init
 from .command import load_for
 from .init import Belongings, last_mile, run_init
+from .refusal import call_failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -248,15 +249,7 @@ class Main:
     def _failed_call(self, step: int, code: int) -> ContainerError:
         """Put words to a call of the last mile that failed."""
         entry = last_mile(self.plan, cwd_late=self.cwd_late)[step]
-        why = posix.strerror(code).lower() if code else "unexpected result"
-        name = self.plan.command.args[0]
-        if entry.call == "faccessat2":
-            return InitFailed("command", code, f'exec: "{name}": {why}')
-        if entry.does == "chdir to cwd":
-            path = self.plan.command.cwd
-            text = f'chdir to cwd ("{path}") set in config.json failed: {why}'
-            return InitFailed("cwd", code, text)
-        return StepFailed(entry.does, code, f"{entry.call}: {why}")
+        return call_failed(entry, code, self.plan.command)
 
     def _ended(self, plan: Plan) -> ContainerError:
         if self.cgroup.oom_kills():
