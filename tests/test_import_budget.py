@@ -164,6 +164,7 @@ def test_life_of_a_container_stays_within_the_lists(traced, bundle):
     _, used["create"] = traced("create", "--bundle", bundle, ID)
     _, used["state"] = traced("state", ID)
     _, used["start"] = traced("start", ID)
+    _, used["exec"] = traced("exec", ID, "sh", "-c", ":")
     _, used["pause"] = traced("pause", ID)
     _, used["resume"] = traced("resume", ID)
     _, used["ps"] = traced("ps", "--format", "json", ID)
