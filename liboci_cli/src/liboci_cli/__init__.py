@@ -10,14 +10,12 @@ if TYPE_CHECKING:
         CreateArgs,
         DeleteArgs,
         ExecArgs,
-        FeaturesArgs,
         GlobalArgs,
         HelpArgs,
         Invocation,
         KillArgs,
         ListArgs,
         RunArgs,
-        SpecArgs,
         StartArgs,
         StateArgs,
         VersionArgs,
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from .checkpointing import CheckpointArgs, RestoreArgs
     from .commands import OCI
     from .errors import UsageError
-    from .hosting import CompletionArgs, InfoArgs, SetupArgs
+    from .hosting import CompletionArgs, FeaturesArgs, InfoArgs, SetupArgs, SpecArgs
     from .manual import man_page, man_pages
     from .people import complete, completion_script, completion_variable, group, help_text, hint
     from .running import EventsArgs, MountsArgs, PauseArgs, PsArgs, ResumeArgs, UpdateArgs
@@ -56,7 +54,7 @@ _HOME = {
     "DeleteArgs": "args",
     "EventsArgs": "running",
     "ExecArgs": "args",
-    "FeaturesArgs": "args",
+    "FeaturesArgs": "hosting",
     "GlobalArgs": "args",
     "HelpArgs": "args",
     "InfoArgs": "hosting",
@@ -74,7 +72,7 @@ _HOME = {
     "ResumeArgs": "running",
     "RunArgs": "args",
     "SetupArgs": "hosting",
-    "SpecArgs": "args",
+    "SpecArgs": "hosting",
     "StartArgs": "args",
     "StateArgs": "args",
     "Table": "table",

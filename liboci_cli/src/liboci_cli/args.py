@@ -125,18 +125,6 @@ class ListArgs(Record):
     quiet: bool = False
 
 
-class SpecArgs(Record):
-    """`spec`."""
-
-    bundle: str | None = None  # None: the current directory
-    file: str = "config.json"  # seen from the bundle
-    rootless: bool = False
-
-
-class FeaturesArgs(Record):
-    """`features`."""
-
-
 class HelpArgs(Record):
     """`help`, `--help`, or nothing at all."""
 
@@ -193,8 +181,6 @@ RECORDS = Records(
         "kill": KillArgs,
         "delete": DeleteArgs,
         "list": ListArgs,
-        "spec": SpecArgs,
-        "features": FeaturesArgs,
         "help": HelpArgs,
     },
     {
@@ -206,6 +192,8 @@ RECORDS = Records(
         "mounts": ("running", "MountsArgs"),
         "checkpoint": ("checkpointing", "CheckpointArgs"),
         "restore": ("checkpointing", "RestoreArgs"),
+        "spec": ("hosting", "SpecArgs"),
+        "features": ("hosting", "FeaturesArgs"),
         "info": ("hosting", "InfoArgs"),
         "setup": ("hosting", "SetupArgs"),
         "completion": ("hosting", "CompletionArgs"),

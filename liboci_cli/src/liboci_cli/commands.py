@@ -342,38 +342,6 @@ def _list() -> Command:
     )
 
 
-def _spec() -> Command:
-    return Command(
-        "spec",
-        "write a configuration to start from",
-        "Writes a configuration that runs sh in a directory named rootfs. A file that exists is"
-        " not overwritten.",
-        ("spec --bundle /srv/web", "spec --rootless"),
-        (
-            Option(
-                ("bundle", "b"), PATH, "directory of the bundle; by default the current one", "DIR"
-            ),
-            Option(
-                ("file", "f"),
-                PATH,
-                "file to write, seen from the bundle",
-                "FILE",
-                default="config.json",
-            ),
-            Option(("rootless",), FLAG, "for an ordinary user: with a user namespace"),
-        ),
-    )
-
-
-def _features() -> Command:
-    return Command(
-        "features",
-        "show what this runtime can do",
-        "Prints the features document of the OCI runtime specification.",
-        ("features",),
-    )
-
-
 def _help() -> Command:
     return Command(
         "help",
@@ -405,8 +373,8 @@ OCI = Table(
         "delete": _delete,
         "checkpoint": _later("checkpointing", "checkpoint"),
         "restore": _later("checkpointing", "restore"),
-        "spec": _spec,
-        "features": _features,
+        "spec": _later("hosting", "spec"),
+        "features": _later("hosting", "features"),
         "info": _later("hosting", "info"),
         "setup": _later("hosting", "setup"),
         "completion": _later("hosting", "completion"),

@@ -6,10 +6,22 @@ Loaded when one of them is asked for.
 from __future__ import annotations
 
 from ._record import Record
-from .table import TEXT, Argument, Command, Option
+from .table import FLAG, PATH, TEXT, Argument, Command, Option
 
 _SHELLS = ("bash", "zsh", "fish")
 _ENGINES = ("podman", "docker", "containerd", "crio")
+
+
+class SpecArgs(Record):
+    """`spec`."""
+
+    bundle: str | None = None  # None: the current directory
+    file: str = "config.json"  # seen from the bundle
+    rootless: bool = False
+
+
+class FeaturesArgs(Record):
+    """`features`."""
 
 
 class InfoArgs(Record):
@@ -29,6 +41,38 @@ class SetupArgs(Record):
     """`setup`."""
 
     engine: str
+
+
+def spec() -> Command:
+    return Command(
+        "spec",
+        "write a configuration to start from",
+        "Writes a configuration that runs sh in a directory named rootfs. A file that exists is"
+        " not overwritten.",
+        ("spec --bundle /srv/web", "spec --rootless"),
+        (
+            Option(
+                ("bundle", "b"), PATH, "directory of the bundle; by default the current one", "DIR"
+            ),
+            Option(
+                ("file", "f"),
+                PATH,
+                "file to write, seen from the bundle",
+                "FILE",
+                default="config.json",
+            ),
+            Option(("rootless",), FLAG, "for an ordinary user: with a user namespace"),
+        ),
+    )
+
+
+def features() -> Command:
+    return Command(
+        "features",
+        "show what this runtime can do",
+        "Prints the features document of the OCI runtime specification.",
+        ("features",),
+    )
 
 
 def info() -> Command:

@@ -13,7 +13,8 @@ from ..versions import libseccomp_version, seccomp_flags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from liboci_cli.args import FeaturesArgs, GlobalArgs
+    from liboci_cli.args import GlobalArgs
+    from liboci_cli.hosting import FeaturesArgs
 
 
 def run(options: GlobalArgs, args: FeaturesArgs) -> int:

@@ -12,7 +12,8 @@ from ..output import BadOption
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from liboci_cli.args import GlobalArgs, SpecArgs
+    from liboci_cli.args import GlobalArgs
+    from liboci_cli.hosting import SpecArgs
 
 
 def run(options: GlobalArgs, args: SpecArgs) -> int:
