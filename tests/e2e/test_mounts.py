@@ -786,13 +786,10 @@ def test_an_id_that_is_not_mapped_is_refused(workshop):
     assert "mount tmpfs on /tmp" in result.stderr
 
 
-@pytest.mark.parametrize("depth", ["direct", "nested"])
-def test_a_masked_proc_cannot_be_mounted_anew(workshop, depth):
+def test_a_masked_proc_cannot_be_mounted_anew(workshop):
     """
     Where every visible /proc has masks, a new one is refused, and the error says why.
     """
-    if depth == "direct":
-        pytest.skip("the outermost /proc has no masks")
     script = (
         "mount --bind /dev/null /proc/timer_list && "
         f"exec {' '.join(map(str, workshop.argv('run', '-b', '{}', workshop.id())))}"
@@ -991,6 +988,24 @@ def test_devices_of_every_kind(workshop, user):
     owner = "65534 65534" if user else "0 0"
     said = f"fifo 640 7 8\ncharacter special file 666 {owner}\n/dev/ptmx\n"
     assert workshop.inside(config) == said
+
+
+def test_devices_that_the_host_has_not(workshop):
+    """
+    In a user namespace a node with a name, mode or owner of its own is made by the runtime.
+    """
+    config = workshop.config("sh", "-c", "stat -c '%F %t:%T %a %u %g' /dev/own /dev/zero; "
+                             "echo x >/dev/own; head -c 3 /dev/zero | wc -c")  # fmt: skip
+    config["linux"]["devices"] = [
+        device("/dev/own", "c", 1, 3, fileMode=0o600, uid=0, gid=9),
+        device("/dev/zero", "c", 1, 5, fileMode=0o444),
+    ]
+
+    said = workshop.inside(in_user_namespace(config)).splitlines()
+
+    assert said == [
+        "character special file 1:3 600 0 9", "character special file 1:5 444 0 0", "3",
+    ]  # fmt: skip
 
 
 def test_nodes_that_are_there(workshop):

@@ -36,8 +36,9 @@ ATIME = c.MOUNT_ATTR__ATIME
         pytest.param("ro,rrw", {"set": RO, "recursive_clear": RO}, id="own-and-recursive"),
         pytest.param("rprivate,slave", {"propagation": ("rprivate", "slave")}, id="propagation"),
         pytest.param("sync,dirsync,async", {"superblock": ("dirsync", "async")}, id="superblock"),
-        pytest.param("bind,ridmap=uids=0-1-2", {"words": ("bind",), "idmap": "ridmap=uids=0-1-2"},
-                     id="idmap"),
+        pytest.param(
+            "bind,ridmap=uids=0-1-2", {"words": ("bind",), "idmap": "ridmap=uids=0-1-2"}, id="idmap"
+        ),
         pytest.param("defaults,silent,norelatime,rnorelatime", {}, id="ignored"),
         pytest.param("bind,rbind,tmpcopyup", {"words": ("bind", "rbind", "tmpcopyup")}, id="words"),
         pytest.param("size=1k,mode=755,x", {"data": ("size=1k", "mode=755", "x")}, id="data"),

@@ -131,8 +131,8 @@ def test_what_init_may_not_open_is_asked_of_main(kernel, rootfs, no_leak):
     prepare_all([plain, mapped], rootfs, kernel)
 
     assert rootfs.asked == [
-        (plain, Source("/closed", c.OPEN_TREE_CLONE)),
-        (mapped, Source("/open", c.OPEN_TREE_CLONE | c.AT_RECURSIVE, MAPPED)),
+        (plain, plain.key(), Source("/closed", c.OPEN_TREE_CLONE)),
+        (mapped, mapped.key(), Source("/open", c.OPEN_TREE_CLONE | c.AT_RECURSIVE, MAPPED)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Bind sources that only the host may open, and whose ids only the host may map.
+"""Bind sources that only the host may open, whose ids only it may map; devices only it may make.
 
     init                                   main
       │ what it could not open ── B ───────>│ forks
@@ -20,6 +20,7 @@ from ..errors import InitFailed
 from ..idmap import Mapping, write_maps
 from ..kernel import constants as c
 from ..rootfs.bind import BindMount, Idmap, Source
+from ..rootfs.devices import Devices, MadeNode
 from ..rootfs.filesystem import NewMount
 from ..step import failed
 from .channel import SOURCES
@@ -39,7 +40,7 @@ def needed(plan: Plan) -> bool:
     for step in plan.build:
         if isinstance(step, BindMount | NewMount) and step.idmap is not None:
             return True
-        if isinstance(step, BindMount) and plan.namespaces.own("user"):
+        if isinstance(step, BindMount | Devices) and plan.namespaces.own("user"):
             return True
     return False
 
@@ -52,6 +53,7 @@ class Sources:
         self._kernel = kernel
         # A user without rights can open nothing that init can not.
         self._outside = posix.geteuid() == 0 and plan.namespaces.own("user")
+        self._mapping = plan.mapping
         self._main, self._init = kernel.socketpair()
         self.user_namespaces: dict[str, int] = {}
         for step in plan.build:
@@ -68,17 +70,19 @@ class Sources:
     def fetch(self, rootfs: Rootfs, channel: Channel) -> None:
         """Get what the steps have asked for.  In init.  Raises StepFailed."""
         asked, rootfs.asked = rootfs.asked, []
-        channel.send(SOURCES, codec.dumps([source.to_json() for _, source in asked]).encode())
-        for step, source in asked:
+        channel.send(SOURCES, codec.dumps([source.to_json() for _, _, source in asked]).encode())
+        for step, key, source in asked:
             said, fd = self._kernel.receive(self._init)
             if fd is not None:
-                rootfs.sources[step.key()] = fd
+                rootfs.sources[key] = fd
                 continue
             if not said:
                 raise InitFailed("", None, "main ended while init waited for a bind source")
             code = struct.unpack_from("<I", said)[0]
-            if not (step.optional and code == errno.ENOENT):
-                raise failed(step, OSError(code, said[4:].decode(), source.path))
+            what = source.path if isinstance(source, Source) else source.node.name
+            optional = isinstance(step, BindMount) and step.optional and code == errno.ENOENT
+            if not optional:
+                raise failed(step, OSError(code, said[4:].decode(), what))
 
     def close(self) -> None:
         """Let go of what main held for init."""
@@ -87,7 +91,10 @@ class Sources:
 
     def serve(self, content: bytes, pid: int) -> None:
         """Answer init.  In main.  Raises InitFailed."""
-        wanted = [Source.from_json(one) for one in codec.loads(content.decode())]
+        wanted: list[Source | MadeNode] = [
+            MadeNode.from_json(one) if "node" in one else Source.from_json(one)
+            for one in codec.loads(content.decode())
+        ]
         flags = posix.O_RDONLY | posix.O_CLOEXEC
         mounts = posix.open(f"/proc/{pid}/ns/mnt", flags)
         self.user_namespaces[""] = posix.open(f"/proc/{pid}/ns/user", flags)
@@ -98,18 +105,52 @@ class Sources:
         finally:
             posix.close(mounts)
 
-    def _answer(self, wanted: Sequence[Source], mounts: int) -> None:
+    def _answer(self, wanted: Sequence[Source | MadeNode], mounts: int) -> None:
         """Send a clone of each source, or why there is none.  In a child of main."""
+        # First the nodes, in a mount namespace of our own: what is cloned there is not in init's.
+        made: dict[int, int | OSError] = {}
+        folder = -1
+        for i, source in enumerate(wanted):
+            if isinstance(source, MadeNode):
+                folder = folder if folder >= 0 else self._folder()
+                made[i] = self._make(source, str(i), folder)
         self._kernel.setns(mounts, c.CLONE_NEWNS, "mount namespace of init")
-        for source in wanted:
-            try:
-                fd = source.open(self._kernel, self.user_namespaces)
-            except OSError as e:
-                text = (e.strerror or "").encode()[:1024]
-                self._kernel.send(self._main, struct.pack("<I", e.errno or 0) + text)
+        for i, source in enumerate(wanted):
+            found = made[i] if i in made else self._open(source)
+            if isinstance(found, OSError):
+                text = (found.strerror or "").encode()[:1024]
+                self._kernel.send(self._main, struct.pack("<I", found.errno or 0) + text)
             else:
-                self._kernel.send(self._main, b"+", fd)
-                posix.close(fd)
+                self._kernel.send(self._main, b"+", found)
+                posix.close(found)
+
+    def _open(self, source: Source | MadeNode) -> int | OSError:
+        try:
+            assert isinstance(source, Source)
+            return source.open(self._kernel, self.user_namespaces)
+        except OSError as e:
+            return e
+
+    def _make(self, made: MadeNode, name: str, folder: int) -> int | OSError:
+        try:
+            made.make(name, folder, self._mapping, self._kernel)
+            return self._kernel.open_tree(folder, name, c.OPEN_TREE_CLONE)
+        except OSError as e:
+            return e
+
+    def _folder(self) -> int:
+        """Return an empty file system that devices work on and that only this process sees."""
+        self._kernel.unshare(c.CLONE_NEWNS)
+        self._kernel.mount("", "/", "", c.MS_PRIVATE | c.MS_REC)
+        posix.umask(0)
+        fs = self._kernel.fsopen("tmpfs")
+        self._kernel.fsconfig_string(fs, "source", "devices")
+        self._kernel.fsconfig_create(fs)
+        folder = self._kernel.fsmount(fs, c.MOUNT_ATTR_NOSUID | c.MOUNT_ATTR_NOEXEC)
+        posix.close(fs)
+        # Attached, for older kernels clone nothing that is not.
+        self._kernel.move_mount(folder, c.AT_FDCWD, "/dev")
+        return folder
 
 
 def user_namespace(idmap: Idmap, kernel: Kernel) -> int:

@@ -109,7 +109,7 @@ class BindMount(Step):
         flags |= 0 if self.follow_source else c.AT_SYMLINK_NOFOLLOW
         source = Source(path=self.source, flags=flags, idmap=self.idmap)
         if self.idmap is not None and rootfs.outside:
-            rootfs.asked.append((self, source))
+            rootfs.asked.append((self, self.key(), source))
             return
         try:
             rootfs.sources[self.key()] = source.open(kernel, rootfs.user_namespaces)
@@ -119,7 +119,7 @@ class BindMount(Step):
         except PermissionError:
             if not rootfs.outside:
                 raise
-            rootfs.asked.append((self, source))
+            rootfs.asked.append((self, self.key(), source))
 
     def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
         """Set the attributes on the detached clone, then attach it."""

@@ -14,10 +14,11 @@ from . import resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..idmap import Mapping
     from ..kernel import Kernel
     from .root import Rootfs
 
-_KINDS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
+KINDS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
 
 
 class Node(Record):
@@ -30,6 +31,21 @@ class Node(Record):
     mode: u32 = 0o666
     uid: u32 = 0  # ids of the container
     gid: u32 = 0
+
+
+class MadeNode(Record):
+    """A device node as main makes it, for a user namespace in which nobody can."""
+
+    node: Node
+
+    def make(self, name: str, directory: int, mapping: Mapping | None, kernel: Kernel) -> None:
+        """Make it, with the ids that the host has for those of the container."""
+        node = self.node
+        device = posix.makedev(node.major, node.minor)
+        kernel.mknodat(directory, name, KINDS[node.type] | node.mode, device)
+        uid = mapping.host_uid(node.uid) if mapping else None
+        gid = mapping.host_gid(node.gid) if mapping else None
+        kernel.fchownat(directory, name, -1 if uid is None else uid, -1 if gid is None else gid)
 
 
 class Link(Record):
@@ -77,7 +93,22 @@ class Devices(Step):
         """Clone the host's nodes before any mount of the container could cover them."""
         for node in self.nodes if self.bind else ():
             if node.type != "p":
-                rootfs.sources[self._key(node)] = self._open(node, kernel)
+                self._prepare(node, rootfs, kernel)
+
+    def _prepare(self, node: Node, rootfs: Rootfs, kernel: Kernel) -> None:
+        try:
+            tree = self._open(node, kernel)
+        except OSError:
+            if not rootfs.outside:
+                raise
+        else:
+            # Its mode and owner are the host's; where others are asked for, it is made.
+            mode = stat.S_IMODE(posix.fstat(tree).st_mode)
+            if not rootfs.outside or (mode == node.mode and not (node.uid or node.gid)):
+                rootfs.sources[self._key(node)] = tree
+                return
+            posix.close(tree)
+        rootfs.asked.append((self, self._key(node), MadeNode(node)))
 
     def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
         """By name below one handle of the directory: it cannot be exchanged under us."""
@@ -98,7 +129,7 @@ class Devices(Step):
         for wait in (0.005, 0.02, None) if rootfs.makes_nodes else (None,):
             try:
                 # The umask is 0 while init builds, so the mode is the document's.
-                kernel.mknodat(directory, node.name, _KINDS[node.type] | node.mode, device)
+                kernel.mknodat(directory, node.name, KINDS[node.type] | node.mode, device)
                 break
             except FileExistsError:
                 _same_device(node, directory, device)
@@ -137,7 +168,7 @@ class Devices(Step):
         tree = kernel.open_tree(c.AT_FDCWD, path, c.OPEN_TREE_CLONE | c.AT_SYMLINK_NOFOLLOW)
         found = posix.fstat(tree)
         wanted = posix.makedev(node.major, node.minor)
-        if stat.S_IFMT(found.st_mode) != _KINDS[node.type] or found.st_rdev != wanted:
+        if stat.S_IFMT(found.st_mode) != KINDS[node.type] or found.st_rdev != wanted:
             posix.close(tree)
             raise OSError(errno.ENODEV, "the host has another device there", path)
         return tree
@@ -159,7 +190,7 @@ def _make_console(directory: int) -> None:
 def _same_device(node: Node, directory: int, device: int) -> None:
     """Accept what is there if it is what was asked for.  Raises FileExistsError."""
     found = posix.stat(node.name, dir_fd=directory, follow_symlinks=False)
-    same_kind = stat.S_IFMT(found.st_mode) == _KINDS[node.type]
+    same_kind = stat.S_IFMT(found.st_mode) == KINDS[node.type]
     if not same_kind or (node.type != "p" and found.st_rdev != device):
         raise FileExistsError(errno.EEXIST, "another file is there", node.name)
 

@@ -13,7 +13,9 @@ from . import resolve
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..kernel import Kernel
-    from .bind import BindMount, Source
+    from ..step import Step
+    from .bind import Source
+    from .devices import MadeNode
 
 
 class Rootfs:
@@ -36,7 +38,7 @@ class Rootfs:
         self.links: dict[str, str] = {}  # texts of sources that are links, for `copy-symlink`
         # In a user namespace main can open what init may not: what has been asked of it so far.
         self.outside = False
-        self.asked: list[tuple[BindMount, Source]] = []
+        self.asked: list[tuple[Step, str, Source | MadeNode]] = []
         self.user_namespaces: dict[str, int] = {}  # whose mappings mounts take, by Idmap.key
         # Mounts that had to be made elsewhere, by destination: in namespaces that init only joins.
         self.handed: dict[str, int] = {}
