@@ -618,7 +618,7 @@ def test_without_a_pivot(workshop):
     """
     seen = workshop.inside(workshop.config("sh", "-c", f"ls -d /bin; {SHOW}"), "--no-pivot")
 
-    assert flags(seen.partition("\n")[2], "/")[0] == {"ro", "relatime"}
+    assert "ro" in flags(seen.partition("\n")[2], "/")[0]
 
 
 @pytest.mark.parametrize("option", [[], ["--no-pivot"]], ids=["pivot", "no-pivot"])
