@@ -809,6 +809,23 @@ def test_a_masked_proc_cannot_be_mounted_anew(workshop):
     assert "hidden" in result.stderr
 
 
+def test_nested_with_one_id(workshop):
+    """
+    Inside a user namespace that has one id and forbids setgroups, as any user can make.
+    """
+    one = [{"containerID": 0, "hostID": 0, "size": 1}]
+    config = in_user_namespace(
+        workshop.config("sh", "-c", "id -u; echo x >/dev/null; ls /sys/class/net"),
+        uidMappings=one, gidMappings=one,
+    )  # fmt: skip
+    bundle = workshop.bundle(config)
+    argv = ["unshare", "-Ur", *workshop.argv("run", "-b", bundle.path, workshop.id())]
+
+    result, _ = workshop.command(argv)
+
+    assert (result.status, result.stdout) == (0, "0\nlo\n"), result
+
+
 # Mapped ids
 
 

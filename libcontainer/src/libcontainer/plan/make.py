@@ -100,7 +100,8 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
             capabilities=capability_sets,
             last_capability=host.last_capability,
             denies_setgroups=(
-                mapping.denies_setgroups(host.euid) if mapping else not host.setgroups
+                # A new user namespace inherits the prohibition of the one around it.
+                not host.setgroups or (mapping is not None and mapping.denies_setgroups(host.euid))
             ),
             keep_groups=options.keep_groups,
         ),
