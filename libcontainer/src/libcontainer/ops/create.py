@@ -7,16 +7,14 @@ import posix
 from libcgroups.manager import open_manager
 
 from .. import _log, codec, state
-from ..errors import ContainerError, InitFailed, SpecError
+from ..errors import SpecError
 from ..handover import PidfdSocket, check_preserved, write_pid_file
 from ..kernel.linux import LinuxKernel
 from ..plan.host import probe
 from ..plan.make import Options, make_plan
 from ..process.create import Main
 from ..process.init import Belongings
-from ..spec.load import load_spec
-from ..spec.unsupported import unsupported
-from ..spec.validate import validate
+from .bundle import Bundle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,9 +22,7 @@ if TYPE_CHECKING:
 
     from libcgroups.protocol import CgroupManager
 
-    from ..annotations import Wishes
     from ..plan.plan import Plan
-    from ..spec.document import Spec
     from ..spec.hooks import Hooks
 
 
@@ -82,146 +78,192 @@ def create(id: str, options: CreateOptions) -> int:
     kernel refuses; then nothing is left behind.
     """
     state.check_id(id)
-    bundle = _bundle(options.bundle)
-    text = _read_document(bundle, options.config)
-    spec = load_spec(text)
-    wishes = None
-    if spec.annotations and any([key.startswith("run.oci.") for key in spec.annotations]):
-        from ..annotations import read  # rare
-
-        spec, wishes = read(spec)
-    validate(spec)
-    if not_yet := unsupported(spec):
-        raise SpecError(not_yet)
-    rootfs = _rootfs(spec, bundle)
-    console = _console(spec, options)
-    pidfd_socket = None if options.pidfd_socket is None else PidfdSocket(options.pidfd_socket)
-    receiver = wishes.pidfd_receiver if wishes is not None else None
-    pidfd_receiver = None if receiver is None else PidfdSocket(receiver)
+    bundle = Bundle(options.bundle, options.config)
+    sockets = _Sockets(bundle, options)
     check_preserved(options.preserve_fds)
-
-    directory = state.claim(options.root, id)
-    cgroup, main, saved = None, None, None
+    making = _Making(id, bundle, options)
     try:
-        directory.lock()
-        cgroup = _cgroup(spec, id, options)
-        kernel = LinuxKernel()
+        making.claim_cgroup()
+        plan = making.plan()
+        own = making.belongings(plan, sockets)
+        pid = making.clone(plan, own)
+        sockets.tell(pid, own)
+        making.commit()
+    except BaseException:
+        making.undo()
+        raise
+    finally:
+        making.close()
+    return pid
+
+
+class _Sockets:
+    """Whom the caller wants to be told; connected before anything is made."""
+
+    def __init__(self, bundle: Bundle, options: CreateOptions) -> None:
+        wishes = bundle.wishes
+        self.on_terminal = options.on_terminal
+        self.console = _console(bundle, options)
+        self._pidfds = [(options.pidfd_socket, "standard")]
+        self._pidfds.append((wishes.pidfd_receiver if wishes is not None else None, " "))
+        self._receivers = [(PidfdSocket(p), word) for p, word in self._pidfds if p is not None]
+
+    def tell(self, pid: int, own: Belongings) -> None:
+        """Hand out the terminal that has no socket of its own, and init's pidfd."""
+        if self.on_terminal is not None and own.console is not None:
+            self.on_terminal(own.console.receive())
+        for receiver, word in self._receivers:
+            receiver.send(pid, word)
+
+
+class _Making:
+    """One container while it is made: what there is of it, and so what is to be undone."""
+
+    def __init__(self, id: str, bundle: Bundle, options: CreateOptions) -> None:
+        self.id, self.bundle, self.options = id, bundle, options
+        self.directory = state.claim(options.root, id)
+        self.cgroup: CgroupManager | None = None
+        self.saved: state.SavedState | None = None
+        self.own: Belongings | None = None
+        self.main: Main | None = None
+        self.hooks: Hooks | None = None
+
+    def claim_cgroup(self) -> None:
+        """Decide where the cgroup is to be; nothing is made yet."""
+        self.directory.lock()
+        self.cgroup = _cgroup(self.bundle, self.id, self.options)
+
+    def plan(self) -> Plan:
+        """Look at the host, and decide everything."""
+        options, bundle = self.options, self.bundle
         host = probe(
-            spec,
-            cgroups=dict(cgroup.paths),
+            bundle.spec,
+            cgroups=dict(self.cgroup.paths if self.cgroup is not None else {}),
             unified=posix.access(_UNIFIED, posix.F_OK),
             pivot=not options.no_pivot,
         )
-        given = _plan_options(id, bundle, rootfs, options)
-        if wishes is not None:
-            given = given.replace(
-                keep_groups=wishes.keep_groups, seccomp_strict=wishes.seccomp_strict
-            )
-        plan = make_plan(spec, host, given)
-        directory.keep_document(text)
-        own = _belongings(plan, wishes, directory, options, console)
-        saved = _saved(id, plan, cgroup, options)
+        wishes = bundle.wishes
+        return make_plan(
+            bundle.spec,
+            host,
+            Options(
+                id=self.id,
+                bundle=bundle.path,
+                rootfs=bundle.rootfs,
+                pivot=not options.no_pivot,
+                keyring=not options.no_new_keyring,
+                preserve_fds=options.preserve_fds,
+                extra_env=options.extra_env,
+                keep_groups=wishes is not None and wishes.keep_groups,
+                seccomp_strict=wishes is not None and wishes.seccomp_strict,
+            ),
+        )
+
+    def belongings(self, plan: Plan, sockets: _Sockets) -> Belongings:
+        """Open what init takes along, all of it before the clone."""
+        self.directory.keep_document(self.bundle.text)
+        self.own = own = Belongings()
+        own.gate = self.directory.make_fifo()
+        if plan.seccomp is not None:
+            from libseccomp.cache import load  # only with a profile
+
+            folder = f"{self.options.root}/.seccomp"
+            compiled = load(plan.seccomp, folder, refuse_unknown=plan.seccomp_strict)
+            own.filter, own.filter_flags = compiled.program, compiled.flags
+            own.notifies = compiled.notifies
+        if plan.terminal is not None:
+            from ..console import ConsolePair, ConsoleSocket
+
+            path = sockets.console
+            own.console = ConsoleSocket(path) if path is not None else ConsolePair()
+        if plan.meet or own.notifies:
+            own.hook_state = _hook_state(plan)
+        if self.bundle.wishes is not None and plan.meet:
+            from ..hooks import Output
+
+            own.hook_output = Output(plan.annotations).fds
+        return own
+
+    def clone(self, plan: Plan, own: Belongings) -> int:
+        """Make init, and see it to the start barrier; return its pid."""
+        assert self.cgroup is not None
+        self.hooks = plan.hooks
+        self.saved = _saved(self.id, plan, self.cgroup, self.options)
         # Before the first thing is made outside the directory: killed from here on, we leave a
         # state that says where the cgroup is.
-        directory.save(saved)
+        self.directory.save(self.saved)
+        self.main = Main(plan, LinuxKernel(), self.cgroup, own, save=self._save)
+        return self.main.create(as_sibling=self.options.as_sibling)
 
-        def save(pid: int, started: int) -> None:
-            if options.on_clone is not None:
-                options.on_clone(pid)
-            directory.save(saved.replace(pid=pid, start_time=started))
+    def _save(self, pid: int, started: int) -> None:
+        if self.options.on_clone is not None:
+            self.options.on_clone(pid)
+        if self.saved is not None:
+            self.saved = self.saved.replace(pid=pid, start_time=started)
+            self.directory.save(self.saved)
 
-        main = Main(plan, kernel, cgroup, own, save=save)
-        pid = main.create(as_sibling=options.as_sibling)
-        if options.on_terminal is not None and own.console is not None:
-            options.on_terminal(own.console.receive())
-        if pidfd_socket is not None:
-            pidfd_socket.send(pid, "standard")
-        if pidfd_receiver is not None:
-            pidfd_receiver.send(pid, " ")
-        _commit(directory, saved, main, own, options)
-    except BaseException:
-        if saved is not None and saved.directories:
-            _remove_directories(saved.directories)
-        _undo(directory, cgroup)
-        if main is not None and saved and plan.hooks is not None and plan.hooks.poststop:
+    def commit(self) -> None:
+        """Say that the container is created: the state first, the pid file last."""
+        assert self.saved is not None and self.own is not None and self.cgroup is not None
+        self._close_gate()  # while we hold it, `start` would write to us
+        # An ordinary user may have been refused some of the cgroup.
+        cgroup = self.cgroup.to_state()
+        self.directory.save(self.saved.replace(status="created", cgroup=cgroup))
+        if self.options.pid_file is not None:
+            write_pid_file(self.options.pid_file, self.saved.pid)
+        _log.debug(f"container {self.id} created, pid {self.saved.pid}")
+
+    def undo(self) -> None:
+        """Leave nothing.  What cannot be cleared is told; the first error is what counts."""
+        if self.saved is not None and self.saved.directories:
+            _remove_directories(self.saved.directories)
+        try:
+            if self.cgroup is not None:
+                self.cgroup.remove()
+        except Exception as e:
+            _log.warning(f"after the failure: {e}")
+        try:
+            self.directory.remove()
+        except OSError as e:
+            _log.warning(f"after the failure: remove {self.directory.path}: {e.strerror}")
+        if self.main is not None and self.saved and self.hooks and self.hooks.poststop:
             # Hooks may have run; the last ones undo what those did.
-            _run_poststop(saved, plan.hooks)
-        raise
-    directory.close()
-    return pid
+            _run_poststop(self.saved, self.hooks)
+
+    def close(self) -> None:
+        """Close all that is ours, whatever has become of the container."""
+        if self.own is not None:
+            self._close_gate()
+            for fd in self.own.hook_output:
+                if fd >= 0:
+                    posix.close(fd)
+        self.directory.close()
+
+    def _close_gate(self) -> None:
+        if self.own is not None and self.own.gate >= 0:
+            posix.close(self.own.gate)
+            self.own.gate = -1
 
 
 _UNIFIED = "/sys/fs/cgroup/cgroup.controllers"
 
 
-def _bundle(path: str) -> str:
-    """Return the bundle's absolute path without links.  Raises InitFailed in runc's words."""
-    here = posix.open(".", posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
-    try:
-        posix.chdir(path)
-        return _utf8("bundle", posix.getcwd())
-    except OSError as e:
-        why = (e.strerror or "").lower()
-        raise InitFailed("bundle", e.errno, f"chdir {path}: {why}") from e
-    finally:
-        posix.fchdir(here)
-        posix.close(here)
+def _hook_state(plan: Plan) -> str:
+    """Return the document that hooks read, with 0 where each is told another pid."""
+    document = {
+        "ociVersion": state.OCI_VERSION,
+        "id": plan.id,
+        "status": "creating",
+        "pid": 0,
+        "bundle": plan.bundle,
+    }
+    if plan.annotations:
+        document["annotations"] = plan.annotations
+    return codec.dumps(document)
 
 
-def _utf8(what: str, path: str) -> str:
-    """Refuse a path that no document could hold: state and hooks are told it as JSON."""
-    try:
-        path.encode()
-    except UnicodeEncodeError as e:
-        raise InitFailed(what, None, f"the path of the {what} is not UTF-8: {path!a}") from e
-    return path
-
-
-def _read_document(bundle: str, name: str) -> str:
-    path = name if name.startswith("/") else f"{bundle}/{name}"
-    try:
-        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    except FileNotFoundError as e:
-        text = f"JSON specification file {name} not found"
-        raise InitFailed("bundle", e.errno, text) from e
-    except OSError as e:
-        raise InitFailed("bundle", e.errno, f"open {path}: {(e.strerror or '').lower()}") from e
-    try:
-        found = b""
-        while part := posix.read(fd, 1 << 20):
-            found += part
-            if len(found) > 1 << 24:
-                raise InitFailed("bundle", None, f"{path} is larger than 16 MiB")
-    except OSError as e:
-        raise InitFailed("bundle", e.errno, f"read {path}: {(e.strerror or '').lower()}") from e
-    finally:
-        posix.close(fd)
-    try:
-        return found.decode()
-    except UnicodeDecodeError as e:
-        raise SpecError((f"{name} is not UTF-8: byte {e.start}",)) from e
-
-
-def _rootfs(spec: Spec, bundle: str) -> str:
-    """Return the root's absolute path, links resolved by the kernel."""
-    if spec.root is None:
-        raise SpecError(("root must be specified",))
-    given = spec.root.path
-    path = given if given.startswith("/") else f"{bundle}/{given}"
-    try:
-        fd = posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
-    except OSError as e:
-        why = (e.strerror or "").lower()
-        text = f"invalid rootfs: stat {path}: {why}"
-        raise InitFailed("rootfs", e.errno, text) from e
-    try:
-        return _utf8("rootfs", posix.readlink(f"/proc/self/fd/{fd}"))
-    finally:
-        posix.close(fd)
-
-
-def _console(spec: Spec, options: CreateOptions) -> str | None:
-    terminal = spec.process is not None and spec.process.terminal
+def _console(bundle: Bundle, options: CreateOptions) -> str | None:
+    terminal = bundle.terminal
     if terminal and options.console_socket is None and options.on_terminal is None:
         text = "cannot allocate tty if runc will detach without setting console socket"
         raise SpecError((text,))
@@ -231,8 +273,8 @@ def _console(spec: Spec, options: CreateOptions) -> str | None:
     return options.console_socket
 
 
-def _cgroup(spec: Spec, id: str, options: CreateOptions) -> CgroupManager:
-    rootless = options.rootless
+def _cgroup(bundle: Bundle, id: str, options: CreateOptions) -> CgroupManager:
+    spec, rootless = bundle.spec, options.rootless
     if rootless is None:
         rootless = posix.geteuid() != 0 or _nested()
     return open_manager(
@@ -253,57 +295,6 @@ def _nested() -> bool:
         return in_user_namespace(posix.read(fd, 4096).decode())
     finally:
         posix.close(fd)
-
-
-def _plan_options(id: str, bundle: str, rootfs: str, options: CreateOptions) -> Options:
-    return Options(
-        id=id,
-        bundle=bundle,
-        rootfs=rootfs,
-        pivot=not options.no_pivot,
-        keyring=not options.no_new_keyring,
-        preserve_fds=options.preserve_fds,
-        extra_env=options.extra_env,
-    )
-
-
-def _belongings(
-    plan: Plan,
-    wishes: Wishes | None,
-    directory: state.StateDirectory,
-    options: CreateOptions,
-    console: str | None,
-) -> Belongings:
-    """Open what init takes along, all of it before the clone."""
-    own = Belongings()
-    own.gate = directory.make_fifo()
-    if plan.seccomp is not None:
-        from libseccomp.cache import load  # only with a profile
-
-        folder = f"{options.root}/.seccomp"
-        compiled = load(plan.seccomp, folder, refuse_unknown=plan.seccomp_strict)
-        own.filter, own.filter_flags = compiled.program, compiled.flags
-        own.notifies = compiled.notifies
-    if plan.terminal is not None:
-        from ..console import ConsolePair, ConsoleSocket
-
-        own.console = ConsoleSocket(console) if console is not None else ConsolePair()
-    if plan.meet or own.notifies:
-        document = {
-            "ociVersion": state.OCI_VERSION,
-            "id": plan.id,
-            "status": "creating",
-            "pid": 0,
-            "bundle": plan.bundle,
-        }
-        if plan.annotations:
-            document["annotations"] = plan.annotations
-        own.hook_state = codec.dumps(document)
-        if wishes is not None and plan.meet:
-            from ..hooks import Output
-
-            own.hook_output = Output(plan.annotations).fds
-    return own
 
 
 def _saved(id: str, plan: Plan, cgroup: CgroupManager, options: CreateOptions) -> state.SavedState:
@@ -331,44 +322,6 @@ def _saved(id: str, plan: Plan, cgroup: CgroupManager, options: CreateOptions) -
     )
 
 
-def _commit(
-    directory: state.StateDirectory,
-    saved: state.SavedState,
-    main: Main,
-    own: Belongings,
-    options: CreateOptions,
-) -> None:
-    """Say that the container is created: the state first, the pid file last."""
-    posix.close(own.gate)  # while we hold it, `start` would write to us
-    for fd in own.hook_output:
-        if fd >= 0:
-            posix.close(fd)
-    done = saved.replace(
-        status="created",
-        pid=main.pid,
-        start_time=main.started,
-        cgroup=main.cgroup.to_state(),  # an ordinary user may have been refused some of it
-    )
-    directory.save(done)
-    if options.pid_file is not None:
-        write_pid_file(options.pid_file, main.pid)
-    _log.debug(f"container {saved.id} created, pid {main.pid}")
-
-
-def _undo(directory: state.StateDirectory, cgroup: CgroupManager | None) -> None:
-    """Leave nothing.  What cannot be cleared is told; the first error is the one that counts."""
-    try:
-        if cgroup is not None:
-            cgroup.remove()
-    except Exception as e:
-        _log.warning(f"after the failure: {e}")
-    try:
-        directory.remove()
-    except OSError as e:
-        _log.warning(f"after the failure: remove {directory.path}: {e.strerror}")
-    directory.close()
-
-
 def _remove_directories(directories: tuple[str, ...]) -> None:
     from ..rdt import remove  # rare
 
@@ -384,6 +337,3 @@ def _run_poststop(saved: state.SavedState, hooks: Hooks) -> None:
 
     document = hook_document(saved, STOPPED)
     run_poststop(hooks.poststop, document, cwd=saved.bundle, annotations=saved.annotations)
-
-
-__all__ = ["ContainerError", "CreateOptions", "create", "write_pid_file"]

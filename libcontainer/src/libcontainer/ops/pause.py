@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posix
 
+from libcgroups.errors import CgroupError
 from libcgroups.manager import load_manager
 
 from .. import _log
@@ -11,8 +12,6 @@ from ..errors import WrongStatus
 from ..state import open_directory
 from ..status import CREATED, RUNNING, status_of
 from .kill import NOT_RUNNING
-
-TYPE_CHECKING = False
 
 
 def pause(id: str, *, root: str) -> None:
@@ -27,7 +26,7 @@ def pause(id: str, *, root: str) -> None:
             raise WrongStatus(id, status, NOT_RUNNING)
         try:
             load_manager(saved.cgroup).freeze()
-        except Exception:
+        except CgroupError:
             if posix.geteuid() != 0:
                 _log.warning("pause failure might be caused by lack of full access to cgroups")
             raise

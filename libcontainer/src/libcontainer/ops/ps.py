@@ -8,8 +8,6 @@ from ..errors import ContainerError
 from ..state import open_directory
 from ..status import CREATING
 
-TYPE_CHECKING = False
-
 
 def ps(id: str, *, root: str) -> tuple[int, ...]:
     """Return the pids, in the caller's pid namespace, of all processes in the container's cgroup.

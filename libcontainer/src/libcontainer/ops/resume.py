@@ -8,8 +8,6 @@ from ..errors import WrongStatus
 from ..state import open_directory
 from ..status import PAUSED, status_of
 
-TYPE_CHECKING = False
-
 
 def resume(id: str, *, root: str) -> None:
     """Thaw the container's cgroup.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ..errors import ContainerError
 from ..foreground import Foreground
+from ..handover import write_pid_file
 from ..kernel import constants as c
 from ..kernel.linux import LinuxKernel
-from .create import CreateOptions, create, write_pid_file
+from .create import CreateOptions, create
 from .delete import delete
 from .start import start
 
