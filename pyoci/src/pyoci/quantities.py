@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from .output import BadOption
 
-TYPE_CHECKING = False
-
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 # `ms` stands before `m`, which it begins with.
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
