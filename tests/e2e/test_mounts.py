@@ -1128,3 +1128,44 @@ def test_the_cgroup_mounts_are_read_only(workshop):
     places = [w for w in map(str.split, seen.splitlines()) if w[4].startswith("/sys/fs/cgroup")]
     assert places
     assert json.dumps([w[4] for w in places if "ro" not in w[5].split(",")]) == "[]"
+
+
+def test_a_container_that_runs_systemd(workshop):
+    """
+    Engines bind the hierarchy that systemd uses over the read-only one, writable, and mask what
+    would start a program on the host.
+    """
+    if not os.path.isdir("/sys/fs/cgroup/systemd"):
+        pytest.skip("needs cgroup v1 with the hierarchy of systemd")
+    script = f"stat -c %t:%T /sys/fs/cgroup/systemd/release_agent; {SHOW}"
+    config = workshop.config("sh", "-c", script)
+    mount(config, "/sys/fs/cgroup/systemd", "bind", "/sys/fs/cgroup/systemd", "bind", "nodev",
+          "noexec", "nosuid")  # fmt: skip
+    config["linux"]["maskedPaths"].append("/sys/fs/cgroup/systemd/release_agent")
+
+    first, _, seen = workshop.inside(config).partition("\n")
+
+    assert first == "1:3"
+    own = [w.split() for w in seen.splitlines() if w.split()[4] == "/sys/fs/cgroup/systemd"]
+    assert {w[5].split(",")[0] for w in own} == {"ro", "rw"}
+    assert "ro" in flags(seen, "/sys/fs/cgroup")[0]
+
+
+@pytest.mark.parametrize("user", [False, True], ids=["host", "user-namespace"])
+def test_cgroups_in_a_namespace_of_their_own(workshop, user):
+    """
+    With a cgroup namespace the mounts are real ones, whose root is the container's cgroup.
+    """
+    config = workshop.config("sh", "-c", SHOW)
+    config["linux"]["namespaces"].append({"type": "cgroup"})
+    if user:
+        in_user_namespace(config)
+    config["mounts"] = [m for m in config["mounts"] if m["type"] != "cgroup"]
+    mount(config, "/sys/fs/cgroup", "cgroup", "cgroup", "nosuid", "nodev", "noexec", "ro")
+
+    seen = [line.split() for line in workshop.inside(config).splitlines()]
+
+    trees = [w for w in seen if w[w.index("-") + 1] in ("cgroup", "cgroup2")]
+    assert trees
+    assert {w[3] for w in trees} == {"/"}
+    assert all("ro" in w[5].split(",") for w in trees)

@@ -66,6 +66,8 @@ class Main:
             raise self._explained(e) from e
         finally:
             talk.close_main()
+            if self.own.sources is not None:
+                self.own.sources.close()
         return self.pid
 
     def _prepare_cgroup(self) -> None:

@@ -92,13 +92,22 @@ class Rootfs:
         if self.is_root(found):
             text = f'mountpoint "{path}" is on the top of rootfs "{self.path}"'
             raise OSError(errno.EBUSY, text, path)
-        inside = posix.readlink(f"/proc/self/fd/{fd}").removeprefix(self.path.rstrip("/"))
+        inside = self._inside(fd)
         if inside == "/proc" and not procfs:
             text = f'"{path}" cannot be mounted because it is not of type proc'
             raise OSError(errno.EPERM, text, path)
         if inside[:6] == "/proc/" and inside not in PROC_FILES:
             text = f'"{path}" cannot be mounted because it is inside /proc'
             raise OSError(errno.EPERM, text, path)
+
+    def _inside(self, fd: int) -> str:
+        """Return the path of a handle inside the root, whatever became of the root's own name."""
+        try:
+            root = posix.readlink(f"/proc/self/fd/{self.fd}")
+            return posix.readlink(f"/proc/self/fd/{fd}").removeprefix(root.rstrip("/"))
+        except FileNotFoundError:
+            # A mount namespace that is joined may have a procfs in which this process is not.
+            return "/proc/" if self.kernel.file_system(fd) == c.PROC_SUPER_MAGIC else ""
 
     def is_root(self, found: posix.stat_result) -> bool:
         """Whether that is the root of the container."""
