@@ -654,6 +654,33 @@ def test_without_a_mount_namespace(workshop):
     assert (result.stdout, workshop.mounts()) == ("/bin\n", before)
 
 
+@pytest.mark.parametrize("what", ["mounts", "readonly", "maskedPaths"])
+def test_what_needs_a_mount_namespace(workshop, volume, what):
+    """
+    Without one it would change the host's own mounts, so it is refused.
+    """
+    place = volume("size=16m")
+    bundle = workshop.bundle(without(workshop.config("true"), "mount"))
+    shutil.copytree(bundle.rootfs, place / "rootfs", symlinks=True)
+    config = bundle.config
+    kept = {
+        "mounts": config["mounts"],
+        "readonly": True,
+        "maskedPaths": config["linux"]["maskedPaths"],
+    }[what]
+    config["mounts"] = kept if what == "mounts" else []
+    config["root"] = {"path": str(place / "rootfs"), "readonly": what == "readonly"}
+    config["linux"]["maskedPaths"] = kept if what == "maskedPaths" else []
+    config["linux"]["readonlyPaths"] = []
+    before = workshop.mounts()
+
+    result = workshop.run(bundle.write())
+
+    assert result.status == 1
+    assert "without a private MNT namespace" in result.stderr
+    assert workshop.mounts() == before
+
+
 # User namespaces
 
 

@@ -233,6 +233,9 @@ def _refuse(spec: Spec, linux: Linux, host: Host, namespaces: Namespaces, option
         faults.append("unable to restrict sys entries without a private MNT namespace")
     if not mounts and spec.mounts:
         faults.append("unable to mount without a private MNT namespace")
+    if not mounts and spec.root is not None and spec.root.readonly:
+        # It would be the host's mount that changes.
+        faults.append("unable to make the root read-only without a private MNT namespace")
     if not options.pivot and linux.rootfs_propagation in ("private", "rprivate"):
         faults.append("rootfsPropagation of [r]private is not safe without pivot_root")
     faults += _refuse_sysctls(linux, namespaces)
