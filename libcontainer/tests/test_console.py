@@ -113,7 +113,7 @@ def in_root(tmp_path, privately, engine):
     """Make a console in a root built from a tree, in a process and a session of its own."""
 
     def run(check, *, tree=None, terminal=Terminal(24, 80), uid=0, devpts=True):
-        folder = make_tree(tmp_path / "image", tree or {"dev": {}})
+        folder = make_tree(tmp_path / "image", tree or {"dev": {"console": ""}})
 
         def body():
             os.setsid()

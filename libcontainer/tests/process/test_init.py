@@ -16,6 +16,7 @@ from libcontainer.plan.host import Host
 from libcontainer.plan.make import Options, make_plan
 from libcontainer.process import channel as ch
 from libcontainer.process.init import Belongings, _run, run_init
+from libcontainer.rootfs.steps import LookAgain
 from libcontainer.spec.document import Spec
 from libcontainer.testing import make_tree
 
@@ -57,6 +58,9 @@ def init(tmp_path, kernel, apart):
             spec = Spec.from_json(DOCUMENT | changes)
             options = Options(id="box", bundle=str(tmp_path), rootfs=str(folder))
             plan = make_plan(spec, Host(), options)
+            # The recording kernel attaches nothing, which the last look would see.
+            kept = [step for step in plan.finish if not isinstance(step, LookAgain)]
+            plan = plan.replace(finish=tuple(kept))
             talk = ch.Channel()
             os.write(talk.go_writer, said)
             heard = os.dup(talk.reader)
