@@ -189,11 +189,13 @@ def tenant_mile(
     *,
     cwd_late: str | None = None,
     filter_flags: int = 0,
+    notifies: bool = False,
     channels: tuple[int, ...] = (),
 ) -> list[Entry]:
     """Return the tenant's list, in order.
 
-    `cwd_late` is the working directory if only the payload itself can open it; `channels` are
+    With `notifies` the filter has a listener, which is gone with the exec unless main has it by
+    then: the process waits for that.  `cwd_late` is the working directory if only the payload itself can open it; `channels` are
     those of stdio that the payload is to own.
     """
     first_own = 3 + plan.preserve_fds
@@ -223,6 +225,7 @@ def tenant_mile(
             cwd_late=cwd_late,
         ),
         Entry("write", ("fd:sync", "text:S", 1), "tell main", want=1),
+        *([Entry("read", ("fd:go", "buffer:8", 1), "wait for main", want=1)] if notifies else ()),
         Entry("execve", ("data:path", "data:argv", "data:env"), "exec"),
     ]
 

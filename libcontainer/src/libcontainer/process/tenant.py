@@ -215,6 +215,7 @@ class Tenant:
             self.way,
             cwd_late=self.program.cwd_late,
             filter_flags=self.filter_flags,
+            notifies=self.on_filter is not None,
             channels=(0,) if self.plan.terminal else _channels(self.stdio),
         )
 
@@ -260,6 +261,8 @@ class Tenant:
                 talk.tell_init(ch.GO)
             elif kind == ch.SET:
                 finished = True
+                if self.on_filter is not None:
+                    talk.tell_init(ch.GO)  # the listener has been taken
             elif kind == ch.FAILED:
                 step, code = struct.unpack("<II", content)
                 raise call_failed(mile[step], code, self.plan.command, self.program.path)
