@@ -203,7 +203,7 @@ class StateDirectory:
 def claim(root: str, id: str) -> StateDirectory:
     """Make the directory of a new container.  Raises BadId, ContainerExists."""
     check_id(id)
-    _make_root(root)
+    make_root(root)
     path = f"{root}/{id}"
     try:
         posix.mkdir(path, 0o711)
@@ -238,7 +238,7 @@ def _open(root: str, id: str) -> StateDirectory:
     return StateDirectory(root, id, posix.open(f"{root}/{id}", flags))
 
 
-def _make_root(root: str) -> None:
+def make_root(root: str) -> None:
     """Make the state root, 0700, with its parents.  One that is there is taken as it is."""
     try:
         posix.mkdir(root, 0o700)
@@ -249,7 +249,7 @@ def _make_root(root: str) -> None:
         parent = root.rstrip("/").rpartition("/")[0]
     if not parent:
         raise FileNotFoundError(errno.ENOENT, "no such file or directory", root)
-    _make_root(parent)
+    make_root(parent)
     try:
         posix.mkdir(root, 0o700)
     except FileExistsError:

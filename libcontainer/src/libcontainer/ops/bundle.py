@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..annotations import Wishes
     from ..spec.document import Spec
+    from ..spec.mounts import Mount
 
 _LARGEST = 1 << 24  # bytes of a document
 
@@ -20,14 +21,16 @@ _LARGEST = 1 << 24  # bytes of a document
 class Bundle:
     """What was read of a bundle, judged as far as it can be without the host."""
 
-    def __init__(self, path: str, config: str) -> None:
-        """Read the document `config` of the bundle at `path`.
+    def __init__(self, path: str, config: str, mounts: tuple[Mount, ...] = ()) -> None:
+        """Read the document `config` of the bundle at `path`; `mounts` come after its own.
 
         Raises SpecError with every fault, and InitFailed in runc's words for what is missing.
         """
         self.path = _folder(path)
         self.text = _read_document(self.path, config)
         self.spec: Spec = load_spec(self.text)
+        if mounts:
+            self.spec = self.spec.replace(mounts=self.spec.mounts + mounts)
         self.wishes: Wishes | None = None
         annotations = self.spec.annotations or {}
         if any([key.startswith("run.oci.") for key in annotations]):

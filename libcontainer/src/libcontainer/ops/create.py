@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..plan.plan import Plan
     from ..spec.hooks import Hooks
+    from ..spec.mounts import Mount
 
 
 class CreateOptions:
@@ -42,6 +43,7 @@ class CreateOptions:
         no_new_keyring: bool = False,
         preserve_fds: int = 0,
         extra_env: tuple[str, ...] = (),
+        extra_mounts: tuple[Mount, ...] = (),
         systemd_cgroup: bool = False,
         cgroups_disabled: bool = False,
         rootless: bool | None = None,
@@ -63,6 +65,7 @@ class CreateOptions:
         self.no_new_keyring = no_new_keyring
         self.preserve_fds = preserve_fds
         self.extra_env = extra_env
+        self.extra_mounts = extra_mounts
         self.systemd_cgroup = systemd_cgroup
         self.cgroups_disabled = cgroups_disabled
         self.rootless = rootless
@@ -78,7 +81,7 @@ def create(id: str, options: CreateOptions) -> int:
     kernel refuses; then nothing is left behind.
     """
     state.check_id(id)
-    bundle = Bundle(options.bundle, options.config)
+    bundle = Bundle(options.bundle, options.config, options.extra_mounts)
     sockets = _Sockets(bundle, options)
     check_preserved(options.preserve_fds)
     making = _Making(id, bundle, options)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..errors import ContainerError
+import posix
+
 from ..foreground import Foreground
 from ..handover import write_pid_file
 from ..kernel import constants as c
@@ -10,6 +11,10 @@ from ..kernel.linux import LinuxKernel
 from .create import CreateOptions, create
 from .delete import delete
 from .start import start
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..readiness import Readiness
 
 
 def run(
@@ -19,31 +24,54 @@ def run(
     detach: bool = False,
     keep: bool = False,
     subreaper: bool = True,
+    notify_socket: str = "",
 ) -> int:
     """Run a container; return its exit status, 128 + n for a signal, 0 when detached.
 
     In the foreground the caller's signals go to init, orphans of the container come to us, and
-    the container is deleted at its end unless `keep`.
+    the container is deleted at its end unless `keep`.  What it says of its readiness goes to
+    `notify_socket`, if there is one; detached, we return when it is ready.
     """
+    if not notify_socket:
+        return _run(id, options, detach=detach, keep=keep, subreaper=subreaper, ready=None)
+    from ..readiness import Readiness  # rare
+    from ..state import check_id, make_root
+
+    check_id(id)
+    make_root(options.root)
+    with Readiness(notify_socket, f"{options.root}/.notify-{id}") as ready:
+        options.extra_mounts += (ready.mount,)
+        options.extra_env += (ready.variable,)
+        return _run(id, options, detach=detach, keep=keep, subreaper=subreaper, ready=ready)
+
+
+def _run(
+    id: str,
+    options: CreateOptions,
+    *,
+    detach: bool,
+    keep: bool,
+    subreaper: bool,
+    ready: Readiness | None,
+) -> int:
     pid_file, options.pid_file = options.pid_file, None
-    if detach:
-        pid = create(id, options)
-        _start(id, options.root)
-        if pid_file is not None:
-            write_pid_file(pid_file, pid)
-        return 0
-    if subreaper:
+    if subreaper and not detach:
         # Before the clone: a container that ends at once must find us.
         LinuxKernel().prctl(c.PR_SET_CHILD_SUBREAPER, 1)
     masters: list[int] = []
-    if options.console_socket is None:
+    if options.console_socket is None and not detach:
         options.on_terminal = masters.append
     pid = create(id, options)
     try:
+        if detach:
+            _start(id, options, pid, pid_file)
+            if ready is not None:
+                _until_ready(ready, pid)
+            return 0
         with Foreground(pid, masters[0] if masters else None) as foreground:
-            start(id, root=options.root)
-            if pid_file is not None:
-                write_pid_file(pid_file, pid)
+            _start(id, options, pid, pid_file)
+            if ready is not None:
+                ready.pass_on_beside(pid, foreground.pidfd)
             status = foreground.wait()
     except BaseException:
         delete(id, root=options.root, force=True)
@@ -53,9 +81,15 @@ def run(
     return status
 
 
-def _start(id: str, root: str) -> None:
+def _start(id: str, options: CreateOptions, pid: int, pid_file: str | None) -> None:
+    start(id, root=options.root)
+    if pid_file is not None:
+        write_pid_file(pid_file, pid)
+
+
+def _until_ready(ready: Readiness, pid: int) -> None:
+    pidfd = posix.pidfd_open(pid)
     try:
-        start(id, root=root)
-    except ContainerError:
-        delete(id, root=root, force=True)
-        raise
+        ready.pass_on(pid, pidfd)
+    finally:
+        posix.close(pidfd)

@@ -195,8 +195,8 @@ def tenant_mile(
     """Return the tenant's list, in order.
 
     With `notifies` the filter has a listener, which is gone with the exec unless main has it by
-    then: the process waits for that.  `cwd_late` is the working directory if only the payload itself can open it; `channels` are
-    those of stdio that the payload is to own.
+    then: the process waits for that.  `cwd_late` is the working directory if only the payload
+    itself can open it; `channels` are those of stdio that the payload is to own.
     """
     first_own = 3 + plan.preserve_fds
     names = handle_names(plan, way)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from libcontainer.ops.run import run as run_container
 
 from ..creation import create_options
+from ..log import environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,4 +20,5 @@ def run(options: GlobalArgs, args: RunArgs) -> int:
         detach=args.detach,
         keep=args.keep,
         subreaper=not args.no_subreaper,
+        notify_socket=environment("NOTIFY_SOCKET"),
     )

@@ -1,0 +1,63 @@
+"""sd_notify through the runtime: what the container says comes with the host's pid."""
+
+import os
+import socket
+
+import pytest
+
+
+@pytest.fixture
+def manager(workshop):
+    """The service manager's socket, told to the runtime as systemd would."""
+    path = workshop.folder / "manager.sock"
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(str(path))
+    listener.settimeout(20)
+    workshop.host["NOTIFY_SOCKET"] = str(path)
+    yield listener
+    listener.close()
+
+
+# busybox has no client of datagram sockets, so the test is the client, from outside.
+def say(workshop, id, text):
+    folder = workshop.root / f".notify-{id}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.sendto(text, str(folder / "notify.sock"))
+
+
+def test_ready_is_passed_on_with_the_pid_of_the_host(workshop, manager):
+    """The payload is told of a socket of its own; READY=1 said there reaches the manager."""
+    bundle = workshop.bundle('echo "$NOTIFY_SOCKET"; ls /run/notify; sleep 1000')
+    id = workshop.id()
+    output = workshop.folder / "output"
+    with open(output, "wb") as file:
+        process = workshop.spawn("run", "-b", bundle.path, id, stdout=file)
+    workshop.until(lambda: "notify.sock\n" in output.read_text(), "the socket")
+
+    say(workshop, id, b"STATUS=starting")
+    say(workshop, id, b"STATUS=up\nREADY=1")
+
+    said = manager.recv(4096).decode().split("\n")
+    state = workshop.pyoci("state", id).stdout
+    assert said[0] == "READY=1"
+    assert f'"pid": {said[1].removeprefix("MAINPID=")},' in state
+    assert output.read_text() == "/run/notify/notify.sock\nnotify.sock\n"
+    workshop.pyoci("kill", id, "KILL")
+    assert process.wait(timeout=20) == 137
+    assert os.listdir(workshop.root) == []
+
+
+def test_detached_returns_when_it_is_ready(workshop, manager):
+    """`run --detach` holds up who started it until the container is ready."""
+    bundle = workshop.bundle("sleep 1000")
+    id = workshop.id()
+    process = workshop.spawn("run", "--detach", "-b", bundle.path, id)
+    workshop.until((workshop.root / f".notify-{id}" / "notify.sock").exists, "the socket")
+    workshop.until(lambda: workshop.pyoci("state", id).status == 0, "the container")
+    assert process.poll() is None
+
+    say(workshop, id, b"READY=1")
+
+    assert process.wait(timeout=20) == 0
+    assert manager.recv(4096).startswith(b"READY=1\nMAINPID=")
+    assert workshop.pyoci("delete", "--force", id).status == 0
