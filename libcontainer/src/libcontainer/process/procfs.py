@@ -2,7 +2,7 @@
 
 A procfs shows the pid namespace of whoever makes it, and init is not in it while it builds: no
 interpreter may be seen there.  Since Linux 6.17 the namespace can be named.  Before that the stub
-goes there, makes the file system, and holds it until main has taken a copy of the descriptor.
+goes there, makes the file system, and sends it to main.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import errno
 import fcntl
 import posix
+from struct import pack
 
 from ..errors import InitFailed
 from ..kernel import constants as c
 from ..rootfs.filesystem import NewMount
-from .stub.image import Buffer, Call, Result, build_image
+from .stub.image import Address, Buffer, Call, Result, Struct, build_image
 from .stub.memfd import sealed
 from .stub.report import FORKED, SIZE, read_pid
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ..kernel.linux import LinuxKernel
     from ..plan.plan import Plan
 
-_HELD = 63  # where the stub keeps what it has made
+_HELD = 63  # the number of what the stub has made
 
 
 def make_procs(plan: Plan, kernel: LinuxKernel, namespace: int) -> dict[str, int]:
@@ -48,29 +49,23 @@ def make_procs(plan: Plan, kernel: LinuxKernel, namespace: int) -> dict[str, int
 def _make_inside(step: NewMount, kernel: LinuxKernel, namespace: int) -> int:
     """Let a process of that namespace make it.  Raises InitFailed."""
     reader, writer = posix.pipe2(posix.O_CLOEXEC)
-    held, release = posix.pipe2(posix.O_CLOEXEC)
-    child = kernel.fork(lambda: _become_stub(step, kernel, namespace, writer, held))
+    ours, theirs = kernel.socketpair()
+    child = kernel.fork(lambda: _become_stub(step, kernel, namespace, writer, theirs))
     posix.close(writer)
-    posix.close(held)
+    posix.close(theirs)
     pid = 0
     try:
-        said = b""
-        # Two processes write: who forked, and who made the mount; either may be first.
-        while len(said) < SIZE + 1 and (part := posix.read(reader, SIZE + 1 - len(said))):
-            said += part
-        report = said[1:] if said[:1] == b"R" else said[:SIZE]
-        if report[:1] == FORKED and len(report) == SIZE:
+        # The first ends as soon as it has told the pid of the second, which makes the mount.
+        report = posix.read(reader, SIZE)
+        if report[:1] == FORKED:
             pid = read_pid(report)
-        if not pid or len(said) != SIZE + 1:
+        _, mount = kernel.receive(ours)
+        if mount is None:
             text = f"{step.describe()}: cannot be made in the pid namespace to join"
             raise InitFailed("procfs", None, text)
-        process = posix.pidfd_open(pid)
-        try:
-            return kernel.pidfd_getfd(process, _HELD)
-        finally:
-            posix.close(process)
+        return mount
     finally:
-        posix.close(release)
+        posix.close(ours)
         posix.close(reader)
         posix.waitpid(child, 0)
         if pid:
@@ -78,11 +73,11 @@ def _make_inside(step: NewMount, kernel: LinuxKernel, namespace: int) -> int:
 
 
 def _become_stub(
-    step: NewMount, kernel: LinuxKernel, namespace: int, writer: int, held: int
+    step: NewMount, kernel: LinuxKernel, namespace: int, writer: int, socket: int
 ) -> None:
     # Out of the way of the number that the mount gets, and open beyond the exec.
-    namespace, writer, held = [
-        fcntl.fcntl(fd, fcntl.F_DUPFD, _HELD + 1) for fd in (namespace, writer, held)
+    namespace, writer, socket = [
+        fcntl.fcntl(fd, fcntl.F_DUPFD, _HELD + 1) for fd in (namespace, writer, socket)
     ]
     number = kernel.number
     calls = [
@@ -98,7 +93,17 @@ def _become_stub(
     calls.append(Call(number["fsconfig"], [fs, c.FSCONFIG_CMD_CREATE, 0, 0, 0]))
     calls.append(Call(number["fsmount"], [fs, 0, step.set]))
     calls.append(Call(number["dup3"], [Result(len(calls) - 1), _HELD, 0]))
-    calls.append(Call(number["write"], [writer, b"R", 1], want=1))
-    calls.append(Call(number["read"], [held, Buffer(8), 1], want=1))  # until main lets go
+    calls.append(Call(number["sendmsg"], [socket, _message(_HELD), 0], want=1))
+    # The end: main says nothing, it hangs up.
+    calls.append(Call(number["read"], [socket, Buffer(8), 1], want=1))
     image = build_image(calls, arch=posix.uname().machine, report_fd=writer)
     posix.execve(sealed(image, name="pyoci"), ["pyoci:procfs"], {})
+
+
+def _message(fd: int) -> Struct:
+    """Return a struct msghdr of one byte and one descriptor.  unix(7)."""
+    part = Struct(Address(b"R"), pack("Q", 1))
+    control = pack("NiiiI", 20, 1, 1, fd, 0)  # SOL_SOCKET, SCM_RIGHTS
+    return Struct(
+        pack("QQ", 0, 0), Address(part), pack("Q", 1), Address(control), pack("QQ", 24, 0)
+    )
