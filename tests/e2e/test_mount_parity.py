@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
+
 FIXTURES = Path(__file__).with_name("test_fixtures.py")
 NAMES = [
     path.stem

@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
+
 MAPS = {
     "uidMappings": [{"containerID": 0, "hostID": 100000, "size": 65536}],
     "gidMappings": [{"containerID": 0, "hostID": 100000, "size": 65536}],

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
+
 MASKED = ["/proc/timer_list", "/proc/keys"]
 CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 NULLS = ["missing", "sysctl", "canary", "file", "fifo", "zero"]

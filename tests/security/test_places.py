@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
+
 SPECIAL = ["/proc", "/sys"]
 OTHER = ["/sys/fs/cgroup", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue"]
 

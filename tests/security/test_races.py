@@ -9,6 +9,8 @@ import os
 
 import pytest
 
+pytestmark = [pytest.mark.e2e, pytest.mark.root, pytest.mark.slow]
+
 PLACES = ["mkdirat", "mknodat", "openat2", "open_tree", "move_mount", "mount_setattr"]
 FEWEST = 12  # windows: fewer means that the gate does not see the calls any more
 MOST = 60  # attacks of one test, spread over all windows

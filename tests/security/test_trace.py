@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
+
 # name(dirfd, "path"...: which argument is a path, and which one before it what it is relative to.
 AT = {"openat", "openat2", "mkdirat", "mknodat", "symlinkat", "unlinkat", "newfstatat", "fchownat",
       "readlinkat", "faccessat", "faccessat2", "fchmodat", "fchmodat2", "open_tree", "statx",
