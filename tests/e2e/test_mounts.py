@@ -711,6 +711,34 @@ def test_a_source_that_container_root_may_not_reach(workshop, volume):
     assert {"ro", "nodev"} <= flags(result.stdout.partition("\n")[2], "/mnt")[0]
 
 
+@pytest.mark.parametrize("what", ["closed", "idmap"])
+def test_sources_of_a_user_namespace_that_is_joined(workshop, what):
+    """
+    They come the same way, and the ids of a mount can be those of the namespace.
+    """
+    closed = workshop.folder / "closed"
+    (closed / "in").mkdir(parents=True)
+    (closed / "in/file").write_text("text")
+    closed.chmod(0o700)
+    with subprocess.Popen(["unshare", "-U", "sleep", "60"]) as neighbour:
+        try:
+            own = os.readlink("/proc/self/ns/user")
+            workshop.until(lambda: os.readlink(f"/proc/{neighbour.pid}/ns/user") != own)
+            for kind in ("uid", "gid"):
+                with open(f"/proc/{neighbour.pid}/{kind}_map", "w") as file:
+                    file.write("0 100000 65536")
+            config = workshop.config("sh", "-c", "cat /tmp/file; stat -c %u /tmp/file")
+            path = f"/proc/{neighbour.pid}/ns/user"
+            config["linux"]["namespaces"].append({"type": "user", "path": path})
+            options = ["bind", "idmap"] if what == "idmap" else ["bind"]
+            mount(config, "/tmp", "none", closed / "in", *options)
+            said = workshop.inside(config)
+        finally:
+            neighbour.kill()
+
+    assert said == ("text0\n" if what == "idmap" else "text65534\n")
+
+
 def test_a_missing_source_behind_a_closed_door(workshop):
     """
     What main could not open either is told by the step that wanted it.
