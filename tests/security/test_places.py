@@ -164,7 +164,7 @@ def test_the_cgroup_tree_is_read_only_without_its_namespace(workshop, user):
     """
     A fallback keeps `ro` on every mount of the tree (CVE-2023-25809).
     """
-    script = "for d in /sys/fs/cgroup /sys/fs/cgroup/*; do mkdir $d/x 2>&1; done; true"
+    script = "for d in /sys/fs/cgroup /sys/fs/cgroup/*/; do mkdir $d/x 2>&1; done; true"
     bundle = workshop.bundle(["sh", "-c", script])
     linux = bundle.config["linux"]
     linux["namespaces"] = [n for n in linux["namespaces"] if n["type"] != "cgroup"]
