@@ -98,6 +98,16 @@ def test_documents_of_engines_are_read(path):
     assert codec.loads(text) == json.loads(text)
 
 
+def test_many_keys_are_judged_in_no_time():
+    """
+    To find the key given twice among many takes no longer than to read them.
+    """
+    keys = ",".join([f'"k{i}":1' for i in range(100_000)])
+
+    with pytest.raises(codec.BadJSON, match=r"^\$\.k7: given twice$"):
+        codec.loads("{" + keys + ',"k7":1}')
+
+
 @pytest.mark.parametrize(
     ("text", "faults"),
     [

@@ -250,6 +250,13 @@ def test_a_large_state_reaches_a_slow_reader(run, no_leak):
     assert (run(sh("sleep 0.1; wc -c > got"), state=state) / "got").read_text() == f"{len(state)}\n"
 
 
+def test_a_time_out_may_be_longer_than_any_wait(run):
+    """
+    One of months, beyond what poll(2) can count, is a time-out like any other.
+    """
+    run(sh("sleep 0.1", timeout=2**31))
+
+
 def test_a_hook_that_never_stops_talking_has_its_time_out(run):
     """
     The time-out counts whatever the hook does meanwhile.

@@ -228,6 +228,23 @@ def test_no_pid_file_after_a_failure(workshop):
     ) == {"config.json", "rootfs"}
 
 
+@pytest.mark.parametrize("manager", ["cgroupfs", "disabled"])
+def test_a_create_that_fails_at_its_end_leaves_no_process(workshop, manager):
+    """The process that already waits for its start ends, in a cgroup or in none."""
+    result = workshop.pyoci(
+        "create",
+        "-b",
+        workshop.bundle(["sleep", "60"]).path,
+        "--pid-file",
+        "/nonexistent/pid",
+        workshop.id(),
+        globals=("--cgroup-manager", manager),
+    )
+
+    assert (result.status, "write pid file" in result.stderr) == (1, True)
+    assert workshop.remains() == {}
+
+
 def test_a_created_container_keeps_nothing_of_its_caller_open(workshop, delete_after):
     """Only stdio, the start barrier, and the pipe that nobody reads any more."""
     bundle = workshop.bundle(FOREVER)

@@ -170,8 +170,13 @@ def _tell_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) == len(pairs):
         return found
     repeated = _Repeated(found)
-    names = [name for name, _ in pairs]
-    repeated.keys_twice = tuple([name for name in found if names.count(name) > 1])
+    seen: set[str] = set()
+    twice: dict[str, None] = {}
+    for name, _ in pairs:
+        if name in seen:
+            twice[name] = None
+        seen.add(name)
+    repeated.keys_twice = tuple(twice)
     return repeated
 
 

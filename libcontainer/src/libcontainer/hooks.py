@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # that may be anything, and is not a request.
 STANDARD_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CAPTURED = 65536  # bytes of output that are kept
+_LONGEST_WAIT = 1 << 30  # milliseconds, 12 days: poll(2) counts them in an int
 
 
 def run_hooks(
@@ -150,7 +151,7 @@ class Watch:
                     posix.kill(self.pid, 9)
                     posix.waitpid(self.pid, 0)
                     return f"hook ran past specified timeout of {float(limit or 0)}s"
-                ready = dict(self.poll.poll(left))
+                ready = dict(self.poll.poll(None if left is None else min(left, _LONGEST_WAIT)))
                 if self.stdin in ready:
                     self._feed()
                 if self.output in ready:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 
 import pytest
 
@@ -250,6 +251,27 @@ def test_home_without_a_file_to_read(kernel, root, no_leak, kind):
         os.symlink(target, "etc/passwd", dir_fd=root)
 
     assert env_of(kernel, root) == ("HOME=/",)
+
+
+def test_a_device_as_passwd_is_not_opened(kernel, root, no_leak):
+    """
+    Whoever may make nodes in a container makes the runtime open no device with them.
+    """
+    os.mkdir("etc", dir_fd=root)
+    try:
+        # /dev/zero: readable, and full of what is no line.
+        os.mknod("etc/passwd", stat.S_IFCHR | 0o644, os.makedev(1, 5), dir_fd=root)
+    except PermissionError:
+        pytest.skip("needs the right to make device nodes")
+    opened = []
+
+    class Watching:
+        def openat2(self, directory, path, flags, resolve):
+            opened.append(flags & c.O_PATH)
+            return kernel.openat2(directory, path, flags, resolve)
+
+    assert env_of(Watching(), root) == ("HOME=/",)
+    assert opened == [c.O_PATH]
 
 
 # Sizes

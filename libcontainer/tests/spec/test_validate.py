@@ -372,6 +372,14 @@ USERS = rows(
         "cannot setuid to unmapped uid 4 in user namespace",
         "cannot setgid to unmapped gid 7 in user namespace",
     ),
+    (
+        "no ids, which the kernel takes for those of root",
+        {"process": {"user": {"uid": 2**32 - 1, "gid": 2**32 - 1, "additionalGids": [2**32 - 1]}}},
+        "$.process.user.uid: 4294967295 is no id",
+        "$.process.user.gid: 4294967295 is no id",
+        "$.process.user.additionalGids[0]: 4294967295 is no id",
+    ),
+    ("the last id", {"process": {"user": {"uid": 2**32 - 2, "gid": 2**32 - 2}}}),
 )
 
 HAS_ALL = EVERYTHING | {"namespaces": [*EVERYTHING["namespaces"], {"type": "user", "path": "/x"}]}

@@ -218,6 +218,9 @@ class _Making:
 
     def undo(self) -> None:
         """Leave nothing.  What cannot be cleared is told; the first error is what counts."""
+        if self.main is not None:
+            # After a late failure it waits for its start; without a cgroup only this ends it.
+            self.main.kill(self.options.as_sibling)
         if self.saved is not None and self.saved.directories:
             _remove_directories(self.saved.directories)
         try:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from ..state import SavedState
 
+_LONGEST_WAIT = 1 << 30  # milliseconds, 12 days: poll(2) counts them in an int
+
 
 def events(id: str, *, root: str, interval: float | None = None) -> Iterator[dict[str, Any]]:
     """Yield runc's envelopes: `stats` every `interval` seconds, `oom` per killed process.
@@ -78,7 +80,8 @@ def _follow(
     next_time = time.monotonic() + interval
     ended = False
     while not ended:
-        found = poll.poll(max(0.0, next_time - time.monotonic()) * 1000)
+        left = max(0.0, next_time - time.monotonic()) * 1000
+        found = poll.poll(min(left, _LONGEST_WAIT))
         ended = any([fd == pidfd for fd, _ in found])
         # Also at the end: the process that was killed may have been init.
         for event in watch.read() if watch is not None else ():

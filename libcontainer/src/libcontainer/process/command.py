@@ -116,16 +116,18 @@ def _judge(path: str, kernel: Kernel, root: int, cwd: str) -> None:
 def _home(uid: int, kernel: Kernel, root: int) -> str:
     """Return the home directory that the image's /etc/passwd gives `uid`, else `/`.
 
-    The file is the image's: it may be a fifo, endless, or nonsense.
+    The file is the image's: it may be a device, endless, or nonsense.  Opening a device acts, and
+    who asks here may be outside the container's cgroup: so it is judged first, then opened.
     """
     try:
-        fd = resolve.open_path(kernel, root, "/etc/passwd", flags=posix.O_RDONLY | posix.O_NONBLOCK)
+        with resolve.Handle(resolve.open_path(kernel, root, "/etc/passwd")) as found:
+            if not stat.S_ISREG(posix.fstat(found).st_mode):
+                return "/"
+            fd = posix.open(f"/proc/self/fd/{found}", posix.O_RDONLY | posix.O_CLOEXEC)
+        with resolve.Handle(fd):
+            text = posix.read(fd, 1 << 20).decode(errors="surrogateescape")
     except OSError:
         return "/"
-    with resolve.Handle(fd):
-        if not stat.S_ISREG(posix.fstat(fd).st_mode):
-            return "/"
-        text = posix.read(fd, 1 << 20).decode(errors="surrogateescape")
     for line in text.split("\n"):
         fields = line.split(":")
         if len(fields) >= 6 and fields[2] == str(uid) and fields[5]:

@@ -62,7 +62,7 @@ class Main:
             self._let_go(talk)
             self._converse(talk)
         except BaseException as e:
-            self._kill(as_sibling)
+            self.kill(as_sibling)
             raise self._explained(e) from e
         finally:
             talk.close_main()
@@ -266,17 +266,18 @@ class Main:
             return InitFailed("", error.errno, text)
         return error
 
-    def _kill(self, as_sibling: bool) -> None:
-        """End init and see it gone: nothing may keep the caller's stdio open."""
-        if self.pid <= 0:
+    def kill(self, as_sibling: bool) -> None:
+        """End init and see it gone, once: nothing may keep the caller's stdio open."""
+        pid, self.pid = self.pid, 0
+        if pid <= 0:
             return
         try:
-            posix.kill(self.pid, 9)
+            posix.kill(pid, 9)
         except ProcessLookupError:
             pass
         if not as_sibling:
             try:
-                posix.waitpid(self.pid, 0)
+                posix.waitpid(pid, 0)
             except ChildProcessError:
                 pass
 

@@ -32,6 +32,7 @@ RLIMITS = {
     "RLIMIT_RTTIME": 15,
 }
 _OOM_SCORES = range(-1000, 1001)
+_NO_ID = 2**32 - 1  # (uid_t)-1: setresuid(2) would leave the id as it is, that of root
 
 
 def faults(process: Process, linux: Linux, path: str) -> Iterator[str]:
@@ -43,6 +44,7 @@ def faults(process: Process, linux: Linux, path: str) -> Iterator[str]:
     if not process.args:
         yield "args must not be empty"
     yield from _env(process.env)
+    yield from _ids(process.user, f"{path}.user")
     yield from _user(process.user, linux)
     if process.rlimits:
         yield from _rlimits(process.rlimits, f"{path}.rlimits")
@@ -63,6 +65,13 @@ def _env(env: tuple[str, ...]) -> Iterator[str]:
             yield "invalid environment variable: missing '='"
         elif text[0] == "=":
             yield "invalid environment variable: name cannot be empty"
+
+
+def _ids(user: User, path: str) -> Iterator[str]:
+    groups = [(f"additionalGids[{i}]", gid) for i, gid in enumerate(user.additional_gids)]
+    for key, number in (("uid", user.uid), ("gid", user.gid), *groups):
+        if number == _NO_ID:
+            yield f"{path}.{key}: {number} is no id"
 
 
 def _user(user: User, linux: Linux) -> Iterator[str]:
