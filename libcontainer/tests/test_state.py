@@ -296,6 +296,31 @@ def test_removal_leaves_nothing(root, no_leak):
     assert os.listdir(root) == []
 
 
+def test_removal_spares_another_container_of_that_id(root, no_leak):
+    """
+    Whoever comes late with the old directory does not remove the new one.
+    """
+    with claim(root, "box") as old:
+        old.remove()
+        with claim(root, "box") as new:
+            old.remove()
+
+            assert (old.is_there(), new.is_there()) == (False, True)
+            new.remove()
+
+
+def test_a_fifo_holds_nobody_up(root, no_leak):
+    """
+    What is no file in the place of the state is a damaged state.
+    """
+    with claim(root, "box") as directory:
+        os.mkfifo("state.json", dir_fd=directory.fd)
+
+        with pytest.raises(DamagedState):
+            directory.load()
+        directory.remove()
+
+
 def test_ids_below_a_root(root):
     """
     Sorted, without what cannot be an id.

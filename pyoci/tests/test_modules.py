@@ -65,15 +65,19 @@ def test_changed_source_is_read_instead(sample):
         pytest.param(None, id="missing"),
         pytest.param(b"", id="empty"),
         pytest.param(b"\x10\0\0\0\0\0\0\0garbage", id="garbage"),
+        pytest.param(b"\xff" * 8 + b"garbage", id="no-length"),
+        pytest.param(-1, id="cut-short"),
     ],
 )
 def test_file_that_cannot_be_used_costs_time_only(sample, content):
     """
     Without the file, or with a damaged one, Python's own finders do.
     """
-    (sample.parent / "file").unlink()
+    file = sample.parent / "file"
+    whole = file.read_bytes()
+    file.unlink()
     if content is not None:
-        (sample.parent / "file").write_bytes(content)
+        file.write_bytes(whole[:content] if isinstance(content, int) else content)
 
     loader, value, _ = run(sample)
 

@@ -230,6 +230,29 @@ def test_delete_during_create(workshop):
         assert workshop.remains() == {}
 
 
+@pytest.mark.parametrize("kind", ["prestart", "createContainer"])
+def test_a_create_that_hangs_in_a_hook_is_deleted_by_force(workshop, kind):
+    """Nothing holds up delete --force for long; the id is free, and stays the new container's."""
+    begun, hold = workshop.folder / "begun", workshop.folder / "hold"
+    hold.touch()
+    config = workshop.config("sleep", "1000")
+    text = f"touch {begun}; while [ -e {hold} ]; do sleep 0.05; done"
+    config["hooks"] = {kind: [{"path": "/bin/sh", "args": ["sh", "-c", text]}]}
+    bundle, id = workshop.bundle(config), workshop.id()
+    creator = workshop.spawn("create", "-b", bundle.path, id, stderr=subprocess.DEVNULL)
+    workshop.until(begun.exists)
+
+    assert workshop.pyoci("delete", "--force", id, timeout=10).status == 0
+
+    assert workshop.states() == []
+    again = workshop.create(["sleep", "1000"], id=id)
+    hold.unlink()
+    assert creator.wait(timeout=10) == 1
+    assert again.status == "created"
+    assert told(again.delete()) == SILENT
+    assert workshop.remains() == {}
+
+
 def test_a_killed_foreground_run_leaves_a_container(workshop):
     """It is still there, and can be deleted by force."""
     bundle, id = workshop.bundle(("sleep", "1000")), workshop.id()

@@ -96,6 +96,18 @@ class StateDirectory:
         """Wait until nobody else is between reading and committing."""
         fcntl.flock(self.fd, fcntl.LOCK_EX)
 
+    def lock_within(self, seconds: float) -> bool:
+        """Lock, but wait no longer than that; return whether the lock is ours."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    return False
+            time.sleep(0.01)
+
     def unlock(self) -> None:
         """Let the next one in."""
         fcntl.flock(self.fd, fcntl.LOCK_UN)
@@ -169,13 +181,20 @@ class StateDirectory:
         """Remove the directory and all in it.  What is gone already is no fault."""
         for name in posix.listdir(self.fd):
             _forgiving(posix.unlink, name, self.fd)
-        try:
+        if self.is_there():
             posix.rmdir(self.path)
+
+    def is_there(self) -> bool:
+        """Whether the path still means this directory, not none or another container's."""
+        try:
+            found = posix.stat(self.path, follow_symlinks=False)
         except FileNotFoundError:
-            pass
+            return False
+        return found.st_ino == posix.fstat(self.fd).st_ino
 
     def _read(self, name: str) -> str:
-        flags = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW
+        # Not blocking: a fifo in the place of the file must not hold up `list`.
+        flags = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK
         fd = posix.open(name, flags, dir_fd=self.fd)
         try:
             found = b""

@@ -100,7 +100,9 @@ def write(path: str, modules: Iterable[tuple[str, str]]) -> None:
     head = marshal.dumps((_tag(), _placed(index, 0)))
     head = marshal.dumps((_tag(), _placed(index, _HEADER + len(head))))
     new = f"{path}.{os.getpid()}"
-    with open(new, "wb") as file:
+    # Whatever the umask: what others could write for a moment, they could write for ever.
+    mode = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with open(os.open(new, mode, 0o644), "wb") as file:
         file.write(len(head).to_bytes(_HEADER, "little") + head + b"".join(codes))
     os.chmod(new, 0o644)
     os.replace(new, path)
@@ -129,8 +131,12 @@ def _open(path: str) -> tuple[int, str, Index]:
 
         taken, fd = fd, fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
         posix.close(taken)
+    size = posix.fstat(fd).st_size
     length = int.from_bytes(posix.read(fd, _HEADER), "little")
-    tag, index = marshal.loads(posix.read(fd, length))
+    tag, index = marshal.loads(posix.read(fd, min(length, size)))
+    *_, (_, _, _, _, offset, length) = index.values()
+    if offset + length != size:
+        raise ValueError("cut short")
     return fd, tag, index
 
 

@@ -223,8 +223,10 @@ class _Making:
             self.main.kill(self.options.as_sibling)
         if self.saved is not None and self.saved.directories:
             _remove_directories(self.saved.directories)
+        # Else a forced delete has cleared all of it, and the id may be another container's by now.
+        there = self.directory.is_there()
         try:
-            if self.cgroup is not None:
+            if self.cgroup is not None and there:
                 self.cgroup.remove()
         except Exception as e:
             _log.warning(f"after the failure: {e}")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PATIENCE = 10.0  # seconds until a killed init must be gone
+_HANGING = 2.0  # seconds that a create has to undo itself once its init was killed
 
 
 def delete(id: str, *, root: str, force: bool = False) -> None:
@@ -34,9 +35,11 @@ def delete(id: str, *, root: str, force: bool = False) -> None:
             return
         raise
     with directory:
-        if not force:
+        if force:
+            _take(directory)
+        else:
             _refuse_unfinished(directory)
-        directory.lock()
+            directory.lock()
         try:
             saved = directory.load()
         except (NoSuchContainer, DamagedState) as e:
@@ -51,6 +54,24 @@ def delete(id: str, *, root: str, force: bool = False) -> None:
                 return
             raise
         _delete(saved, directory, force)
+
+
+def _take(directory: StateDirectory) -> None:
+    """Lock, also against a create that hangs, in a hook or in the mounts of its document.
+
+    Without init it fails.  What hangs on in a hook of the host has the lock for as long as that
+    takes, so in the end we go without.
+    """
+    if directory.lock_within(0):
+        return
+    try:
+        saved = directory.load()
+    except (NoSuchContainer, DamagedState):
+        saved = None
+    if saved is not None and saved.status == CREATING:
+        kill_all(saved)
+    if not directory.lock_within(_HANGING):
+        _log.warning(f"delete {directory.id} while it is still being created")
 
 
 def _clear_by_name(id: str, directory: StateDirectory) -> None:
