@@ -273,16 +273,8 @@ class LinuxKernel:
 
     def prlimit(self, pid: int, kind: int, soft: int, hard: int) -> None:
         """Set a resource limit of another process; 2**64-1 is no limit."""
-        import resource
-
-        wrap = 2**63  # the module reads and writes C longs: "no limit" is -1 there
-        values = [v - 2 * wrap if v >= wrap else v for v in (soft, hard)]
-        try:
-            resource.prlimit(pid, kind, (values[0], values[1]))
-        except ValueError as e:  # what the module makes of EINVAL
-            import errno
-
-            raise OSError(errno.EINVAL, "prlimit: invalid argument", kind) from e
+        limit = struct.pack("=2Q", soft, hard)
+        self._call("prlimit64", pid, kind, ffi.from_buffer(limit), ffi.NULL, what=kind)
 
     def sched_setaffinity(self, pid: int, mask: bytes) -> None:
         """Let a process run on the CPUs whose bits are set, as far as its cpuset has them."""

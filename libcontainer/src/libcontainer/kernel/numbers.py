@@ -45,6 +45,7 @@ _TABLE = {
     "ioprio_set": (251, 30),
     "openat": (257, 56),
     "unshare": (272, 97),
+    "prlimit64": (302, 261),
     "setns": (308, 268),
     "sched_setattr": (314, 274),
     "seccomp": (317, 277),
