@@ -121,6 +121,27 @@ def test_device_rules_allow_one_device(workshop):
     assert "x: Operation not permitted" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [({}, "cgroup is not empty"), ({"terminal": True}, "connect to console socket")],
+    ids=["it-is-used", "before-we-know"],
+)
+def test_a_cgroup_of_others_is_refused_and_spared(workshop, delete_after, fault, text):
+    """What lives in the cgroup that the document names is no business of a create that fails."""
+    config = workshop.config("sleep", "1000")
+    config["linux"]["cgroupsPath"] = f"/{workshop.token}-shared"
+    first = workshop.create(config)
+    delete_after(first)
+    first.start()
+    config["process"] |= fault
+
+    options = ("--console-socket", "/nonexistent/socket") if fault else ()
+    second = workshop.try_create(config, *options)
+
+    assert (second.created.status, text in second.created.stderr) == (1, True)
+    assert first.status == "running"
+
+
 @pytest.mark.parametrize("namespace", [True, False], ids=["own", "the host's"])
 def test_the_cgroup_as_seen_inside(workshop, namespace):
     """With a cgroup namespace it is the root of all; without one its path is seen."""

@@ -224,9 +224,9 @@ class _Making:
         if self.saved is not None and self.saved.directories:
             _remove_directories(self.saved.directories)
         # Else a forced delete has cleared all of it, and the id may be another container's by now.
-        there = self.directory.is_there()
+        ours = self.directory.is_there() and self.main is not None and self.main.cgroup_made
         try:
-            if self.cgroup is not None and there:
+            if self.cgroup is not None and ours:
                 self.cgroup.remove()
         except Exception as e:
             _log.warning(f"after the failure: {e}")

@@ -6,6 +6,8 @@ import errno
 import posix
 import struct
 
+from libcgroups.errors import CgroupError
+
 from .. import identity
 from ..adjustments import adjust
 from ..errors import ContainerError, InitFailed
@@ -45,6 +47,7 @@ class Main:
         self.pid = 0
         self.started = 0
         self.cwd_late: str | None = None
+        self.cgroup_made = False  # else it may be somebody's, and is not to be cleared
 
     def create(self, *, as_sibling: bool = False) -> int:
         """Return init's pid; it waits at the start barrier.
@@ -72,7 +75,12 @@ class Main:
 
     def _prepare_cgroup(self) -> None:
         """Make the cgroup, and open the quick way into it where there is one."""
-        fd = self.cgroup.create(self.plan.early)
+        self.cgroup_made = True  # before: we may be interrupted
+        try:
+            fd = self.cgroup.create(self.plan.early)
+        except CgroupError:
+            self.cgroup_made = False  # what was made of it is gone again
+            raise
         if fd is not None:
             posix.close(fd)  # the entry has its own
         self.own.entry = self.cgroup.open_entry()
