@@ -17,6 +17,7 @@ NAMES = {
 }
 NAMES |= {"IOT": 6, "POLL": 29, "CLD": 17}
 _RTMIN, _RTMAX = 34, 64  # as glibc counts: the first two belong to its threads
+_GLIBC = (32, 33)
 KILL = 9
 
 
@@ -63,5 +64,12 @@ def reset_signals() -> None:
             if _signal.getsignal(number) is not _signal.SIG_DFL:
                 _signal.signal(number, _signal.SIG_DFL)
         except (ValueError, OSError):
-            pass  # the C library's own
+            pass  # the C library's own, reset below
+    from .kernel.linux import LinuxKernel  # loaded by whoever makes a container
+
+    # glibc lets nobody touch these, but its posix_spawn leaves them ignored in what it starts: our
+    # caller may have been started so.
+    kernel = LinuxKernel()
+    for number in _GLIBC:
+        kernel.default_signal(number)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())

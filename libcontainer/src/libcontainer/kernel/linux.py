@@ -84,6 +84,11 @@ class LinuxKernel:
         """Join the namespace that `fd` refers to, which must be of `kind` (0 is any)."""
         self._call("setns", fd, kind, what=what)
 
+    def default_signal(self, number: int) -> None:
+        """Let a signal do what it does by default, also one that the C library keeps to itself."""
+        # struct sigaction of the kernel: SIG_DFL, no flags, no mask.
+        self._call("rt_sigaction", number, ffi.from_buffer(bytes(32)), ffi.NULL, 8, what=number)
+
     def setsid(self) -> None:
         """Begin a session without a controlling terminal."""
         posix.setsid()
