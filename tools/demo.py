@@ -11,6 +11,7 @@ import os
 import select
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ grep -E '^(NoNewPrivs|CapEff)' /proc/self/status
 APPLETS = ("sh", "cat", "echo", "grep", "hostname", "id", "ls", "sleep", "touch", "true", "wc")
 
 PLAIN = not sys.stdout.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "cyan": "36"}
 
 
@@ -211,10 +213,20 @@ def tell_engines(program: str) -> None:
     say("  docker run --rm --runtime pyoci alpine echo hello")
 
 
+def interrupt(*_: object) -> None:
+    """End as by Ctrl-C, so that the container goes too; further signals must not stop that."""
+    for number in ENDS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main() -> int:
     if RUNTIME is None:
         print("demo: there is no runtime: run ./just setup", file=sys.stderr)
         return 1
+    for number in ENDS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, interrupt)
     identifier = f"demo-{os.getpid()}"
     with tempfile.TemporaryDirectory(prefix="pyoci-demo-") as name:
         # The state of an ordinary user is below this folder, which a login sets; `su` leaves it
