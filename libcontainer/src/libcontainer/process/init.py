@@ -157,13 +157,15 @@ def last_mile(plan: Plan, *, cwd_late: str | None = None, filter_flags: int = 0)
     own_mounts = plan.namespaces.own("mount")
     return [
         *hide(),
-        *(join_pid() if plan.namespaces.pid else ()),
         *enter_root(
             pivot=plan.pivot,
             mount_namespace=own_mounts,
             propagation=plan.propagation,
             hidden=plan.hidden,
         ),
+        # Who lives in that pid namespace may see this process from here on, and the root and the
+        # handles of whom it may trace: so not before the host's are gone.
+        *(join_pid() if plan.namespaces.pid else ()),
         *plan.inherited,
         *plan.labels,
         *meet_main(),
