@@ -469,3 +469,12 @@ def test_a_failure_lets_go_of_the_callers_pipes(workshop, spoil):
         out, err = runtime.communicate(timeout=5)
     assert (out, runtime.returncode) == (b"", 1)
     assert err.startswith(b"create failed: ")
+
+
+def test_a_terminal_without_one_is_refused(workshop):
+    """Where nobody could type anything, run does not begin what nobody could end."""
+    config = workshop.config("sh")
+    config["process"]["terminal"] = True
+    result = workshop.run(config, start_new_session=True)
+    text = "run failed: open /dev/tty: no such device or address\n"
+    assert (result.status, result.stdout, result.stderr) == (1, "", text)

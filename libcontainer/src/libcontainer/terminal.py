@@ -30,7 +30,7 @@ class Proxy:
         self.master = master
         self.stdin_open = True
         self.to_master = b""
-        self.host = next((fd for fd in (0, 1, 2) if posix.isatty(fd)), -1)
+        self.host = _host_terminal()
         self._saved: list[Any] | None = None
 
     def __enter__(self) -> Proxy:
@@ -130,6 +130,17 @@ class Proxy:
         poll = select.poll()
         poll.register(wake, select.POLLIN)
         poll.poll(10)
+
+
+def _host_terminal() -> int:
+    """Return our terminal: one of stdio, else the one that controls us; -1 without any."""
+    for fd in (0, 1, 2):
+        if posix.isatty(fd):
+            return fd
+    try:
+        return posix.open("/dev/tty", posix.O_RDWR | posix.O_NOCTTY | posix.O_CLOEXEC)
+    except OSError:
+        return -1
 
 
 def _raw(attributes: list[Any]) -> list[Any]:

@@ -71,7 +71,7 @@ def run(argv: list[str]) -> int:
 
 
 def _failure(e: Exception, log: Log, command: str) -> None:
-    from libcontainer.errors import ContainerError, NoSuchContainer, SpecError
+    from libcontainer.errors import ContainerError, SpecError
 
     prefix = _PREFIXES.get(command, "")
     roots: tuple[Any, ...] = (ContainerError, OSError)
@@ -83,9 +83,7 @@ def _failure(e: Exception, log: Log, command: str) -> None:
         _crash(e, log, prefix)
         return
     _trace(e, log)
-    hint = None
-    if isinstance(e, NoSuchContainer):
-        hint = f"the state root searched is {e.root}"
+    hint = _hint(e) if posix.isatty(2) else None
     text = str(e)
     if isinstance(e, SpecError) and posix.isatty(2) and len(e.faults) > 1:
         text = "\n  ".join(["the document has faults:", *e.faults])
@@ -93,6 +91,24 @@ def _failure(e: Exception, log: Log, command: str) -> None:
         what = f"{e.filename}: " if e.filename is not None else ""
         text = what + (e.strerror or str(e)).lower()
     log.error(prefix + text, hint)
+
+
+def _hint(e: Exception) -> str | None:
+    """Return what helps a person on; engines never see it."""
+    from libcontainer.errors import NoSuchContainer
+
+    text = str(e)
+    if isinstance(e, NoSuchContainer):
+        return f"the state root searched is {e.root}"
+    if "rootless container requires user namespaces" in text:
+        return "pyoci spec --rootless writes a document that has one"
+    if text.startswith("JSON specification file"):
+        return f"looked in {posix.getcwd()} or --bundle; pyoci spec writes one"
+    if text.startswith("open /dev/tty"):
+        return "set process.terminal to false, or use --detach and --console-socket"
+    if isinstance(e, PermissionError) and not environment("XDG_RUNTIME_DIR") and posix.geteuid():
+        return "XDG_RUNTIME_DIR is not set; set it, or name a state directory with --root"
+    return None
 
 
 def _crash(e: Exception, log: Log, prefix: str) -> int:

@@ -7,7 +7,7 @@ import posix
 from libcgroups.manager import open_manager
 
 from .. import _log, codec, state
-from ..errors import SpecError
+from ..errors import InitFailed, SpecError
 from ..handover import PidfdSocket, check_preserved, write_pid_file
 from ..kernel.linux import LinuxKernel
 from ..plan.host import probe
@@ -71,6 +71,7 @@ class CreateOptions:
         self.rootless = rootless
         self.as_sibling = as_sibling
         self.on_terminal = on_terminal
+        self.foreground = False  # we show the terminal on our own; set by `run`
         self.on_clone = on_clone
 
 
@@ -275,10 +276,23 @@ def _console(bundle: Bundle, options: CreateOptions) -> str | None:
     if terminal and options.console_socket is None and options.on_terminal is None:
         text = "cannot allocate tty if runc will detach without setting console socket"
         raise SpecError((text,))
+    if terminal and options.console_socket is None and options.foreground:
+        _require_terminal()
     if not terminal and options.console_socket is not None:
         text = "cannot use console socket if runc will not detach or allocate tty"
         raise SpecError((text,))
     return options.console_socket
+
+
+def _require_terminal() -> None:
+    """Refuse to show a terminal where there is none: nobody could ever end what runs in it."""
+    if any([posix.isatty(fd) for fd in (0, 1, 2)]):
+        return
+    try:
+        posix.close(posix.open("/dev/tty", posix.O_RDWR | posix.O_NOCTTY | posix.O_CLOEXEC))
+    except OSError as e:
+        text = f"open /dev/tty: {(e.strerror or '').lower()}"
+        raise InitFailed("terminal", e.errno, text) from e
 
 
 def _cgroup(bundle: Bundle, id: str, options: CreateOptions) -> CgroupManager:

@@ -60,7 +60,7 @@ def _run(
         LinuxKernel().prctl(c.PR_SET_CHILD_SUBREAPER, 1)
     masters: list[int] = []
     if options.console_socket is None and not detach:
-        options.on_terminal = masters.append
+        options.on_terminal, options.foreground = masters.append, True
     pid = create(id, options)
     try:
         if detach:
