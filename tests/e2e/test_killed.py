@@ -262,3 +262,17 @@ def test_a_killed_foreground_run_leaves_a_container(workshop):
     runtime.wait()
     assert json.loads(workshop.pyoci("state", id).stdout)["status"] == "running"
     assert told(workshop.pyoci("delete", "--force", id)) == SILENT
+
+
+def test_a_killed_create_spares_who_was_in_its_cgroup_before(workshop, strace):
+    """A second create for the same cgroup, killed before it was refused, harms nobody."""
+    config = workshop.config("sleep", "1000")
+    config["linux"]["cgroupsPath"] = f"/{workshop.token}-shared"
+    first = workshop.create(config)
+    assert first.start().status == 0
+    bundle = workshop.bundle(config)
+    for n in range(1, 5):
+        id = workshop.id()
+        kill_at(workshop, strace, "mkdir", n, "create", "-b", bundle.path, id)
+        assert told(workshop.pyoci("delete", "--force", id)) == SILENT
+        assert first.status == "running"

@@ -17,6 +17,8 @@ kernel was not involved.
 
 from __future__ import annotations
 
+_SHOWN = 50  # faults in one line of text; `faults` has them all
+
 
 class ContainerError(Exception):
     """Something about a container could not be done."""
@@ -32,7 +34,8 @@ class SpecError(ContainerError):
         self.faults = faults
 
     def __str__(self) -> str:
-        return "; ".join(self.faults)
+        more = len(self.faults) - _SHOWN
+        return "; ".join(self.faults[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
 
 
 class BadId(ContainerError):

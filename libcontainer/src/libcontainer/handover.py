@@ -21,8 +21,9 @@ def check_preserved(count: int) -> None:
 def write_pid_file(path: str, pid: int) -> None:
     """Write a pid in decimal, so that the file is never seen half written."""
     folder, _, name = path.rpartition("/")
-    new = f"{folder + '/' if folder or path[:1] == '/' else ''}.{name}"
-    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW | posix.O_CLOEXEC
+    new = f"{folder + '/' if folder or path[:1] == '/' else ''}.{name}.{posix.getpid()}"
+    # Exclusively: in a folder of others, what is there under that name is not ours.
+    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
     try:
         fd = posix.open(new, flags, 0o666)
         try:

@@ -97,6 +97,12 @@ class FakeKernel:
     def setsid(self) -> None:
         self._call("setsid")
 
+    def default_signal(self, number: int) -> None:
+        self._call("default_signal", number)
+
+    def close_at_exec(self, first: int) -> None:
+        self._call("close_at_exec", first)
+
     def prctl(self, option: int, arg2: int = 0, arg3: int = 0) -> int:
         return self._call("prctl", option, arg2, arg3)
 

@@ -89,6 +89,10 @@ class LinuxKernel:
         # struct sigaction of the kernel: SIG_DFL, no flags, no mask.
         self._call("rt_sigaction", number, ffi.from_buffer(bytes(32)), ffi.NULL, 8, what=number)
 
+    def close_at_exec(self, first: int) -> None:
+        """Mark every descriptor from `first` on close-on-exec.  Linux 5.11."""
+        self._call("close_range", first, 0xFFFFFFFF, 4, what=first)  # CLOSE_RANGE_CLOEXEC
+
     def setsid(self) -> None:
         """Begin a session without a controlling terminal."""
         posix.setsid()

@@ -121,10 +121,15 @@ def destroy(saved: SavedState, directory: StateDirectory, *, ended: bool) -> Non
     Whatever still runs is killed, unless the caller has seen that nothing can.
     """
     manager = load_manager(saved.cgroup)
-    if not ended:
-        kill_all(saved)
-        _wait(saved)
-    manager.remove()  # always: a create that was killed may have made a part of it
+    if saved.status == CREATING and not saved.pid:
+        # Killed before it had a process: whatever runs in that cgroup is somebody else's.
+        if not manager.pids():
+            manager.remove()
+    else:
+        if not ended:
+            kill_all(saved)
+            _wait(saved)
+        manager.remove()  # always: a delete that was killed may have left a part of it
     if saved.directories:
         from ..rdt import remove  # rare
 

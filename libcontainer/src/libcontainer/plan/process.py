@@ -78,7 +78,8 @@ def seccomp_profile(linux: Linux) -> LinuxSeccomp | None:
 
 def umask(process: Process) -> int:
     """Return the file mode creation mask."""
-    return DEFAULT_UMASK if process.user.umask is None else process.user.umask
+    # Only the permission bits: the kernel takes no more.
+    return DEFAULT_UMASK if process.user.umask is None else process.user.umask & 0o777
 
 
 def terminal(process: Process) -> Terminal | None:

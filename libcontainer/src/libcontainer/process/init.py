@@ -134,6 +134,8 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
         "sync": channel.writer,
         "gate": own.gate,
     }
+    # Engines leak descriptors to us; not even the stub is to have them.
+    kernel.close_at_exec(first)
     handles = _place(handles, first)
     image = lastmile.program(
         last_mile(plan, cwd_late=cwd_late, filter_flags=own.filter_flags),
