@@ -276,3 +276,4 @@ def test_a_killed_create_spares_who_was_in_its_cgroup_before(workshop, strace):
         kill_at(workshop, strace, "mkdir", n, "create", "-b", bundle.path, id)
         assert told(workshop.pyoci("delete", "--force", id)) == SILENT
         assert first.status == "running"
+    assert told(first.delete("--force")) == SILENT
