@@ -48,6 +48,11 @@ def read(manager, controller, file):
     return manager.directory_of(controller).read(file)
 
 
+def mounted(manager, text):
+    """Return the lines of a /proc/PID/cgroup that are of a hierarchy somebody mounted."""
+    return [line for line in text.splitlines() if line.split(":")[1] in manager.paths]
+
+
 def run_inside(manager, function):
     """Run `function` in a process inside the cgroup; return what it returns, as text."""
     reader, writer = os.pipe()
@@ -72,7 +77,9 @@ def test_process_is_in_every_hierarchy(manager, sleeper, name):
     manager.add(sleeper.pid)
 
     with open(f"/proc/{sleeper.pid}/cgroup") as f:
-        assert all(line.rstrip().endswith(name) for line in f)
+        lines = mounted(manager, f.read())
+    assert len(lines) == len(manager.paths)
+    assert all(line.endswith(name) for line in lines)
     assert manager.pids() == (sleeper.pid,)
 
 
@@ -82,7 +89,7 @@ def test_process_enters_by_itself(manager, name):
     """
     text = run_inside(manager, lambda: open("/proc/self/cgroup").read())
 
-    inside = [line for line in text.splitlines() if not line.startswith("0::")]
+    inside = [line for line in mounted(manager, text) if not line.startswith("0::")]
     assert inside
     assert all(line.endswith(name) for line in inside)
 
@@ -103,7 +110,7 @@ def test_born_in_v2_and_entering_v1(manager, name):
             os.write(writer, open("/proc/self/cgroup", "rb").read())
             os._exit(0)
     os.waitpid(pid, 0)
-    lines = os.read(reader, 4096).decode().splitlines()
+    lines = mounted(manager, os.read(reader, 4096).decode())
     os.close(reader)
     os.close(writer)
 

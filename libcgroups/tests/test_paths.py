@@ -88,13 +88,13 @@ def test_unusual_mount_point_is_found_by_mountinfo(tmp_path):
     A controller that is mounted elsewhere is used there.
     """
     tree = fake_v1(tmp_path, mounts=("memory", "pids"))
-    os.rename(f"{tree.root}/pids", tmp_path / "my pids")
+    os.rename(f"{tree.root}/pids", tmp_path / "mié pids")
     (tmp_path / "proc/self/mountinfo").write_text(
         f"31 23 0:28 / {tree.root} rw - tmpfs tmpfs rw\n"
-        f"39 31 0:36 / {tmp_path}/my\\040pids rw,relatime - cgroup cgroup rw,pids\n"
+        f"39 31 0:36 / {tmp_path}/mié\\040pids rw,relatime - cgroup cgroup rw,pids\n"
     )
 
-    assert tree.manager("/a").paths["pids"] == f"{tmp_path}/my pids/a"
+    assert tree.manager("/a").paths["pids"] == f"{tmp_path}/mié pids/a"
 
 
 def test_hierarchy_that_is_not_mounted_is_left_out(tmp_path):

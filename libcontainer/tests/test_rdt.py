@@ -132,9 +132,9 @@ def test_mount_point():
     """
     The mount is where the host has it, blanks and all.
     """
-    line = "36 25 0:31 / /mnt/a\\040b rw,relatime shared:9 - resctrl resctrl rw,cdp\n"
+    line = "36 25 0:31 / /mnt/é\\040b\\134c rw,relatime shared:9 - resctrl resctrl rw,cdp\n"
 
-    assert mount_point("1 0 0:1 / / rw - ext4 /dev/vda rw\n" + line) == "/mnt/a b"
+    assert mount_point("1 0 0:1 / / rw - ext4 /dev/vda rw\n" + line) == "/mnt/é b\\c"
     assert mount_point("1 0 0:1 / / rw - ext4 /dev/vda rw\n") is None
 
 

@@ -115,6 +115,9 @@ def _mounted(proc: str) -> list[tuple[set[str], str]]:
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
         if kind == "cgroup":
-            mount = before.split(" ")[4].encode().decode("unicode_escape")
+            # Blanks and the like are written as three octal digits.  No codec: the stock one is
+            # a module to import, and takes the bytes of other letters for Latin-1.
+            first, *rest = before.split(" ")[4].split("\\")
+            mount = first + "".join([chr(int(part[:3], 8)) + part[3:] for part in rest])
             found.append((set(options.split(",")), mount))
     return found

@@ -105,8 +105,9 @@ def mount_point(mountinfo: str) -> str | None:
     for line in mountinfo.splitlines():
         fields, _, rest = line.partition(" - ")
         if rest.startswith("resctrl "):
-            path = fields.split(" ")[4]
-            return path.encode().decode("unicode_escape") if "\\" in path else path
+            # Blanks and the like are written as three octal digits.
+            first, *parts = fields.split(" ")[4].split("\\")
+            return first + "".join([chr(int(part[:3], 8)) + part[3:] for part in parts])
     return None
 
 
