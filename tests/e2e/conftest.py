@@ -5,11 +5,13 @@ becomes its child, so that its exit status can be had, and no process can hide.
 """
 
 import array
+import contextlib
 import ctypes
 import functools
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -242,7 +244,8 @@ class Workshop:
     # -- what is left
 
     def cgroups(self):
-        return [str(path) for path in cgroup_directories() if self.token in path.name]
+        own = re.compile(rf"{self.token}(?!\d)")  # not those of number 11 for number 1
+        return [str(path) for path in cgroup_directories() if own.search(path.name)]
 
     def mounts(self):
         text = Path("/proc/self/mountinfo").read_text()
@@ -273,7 +276,8 @@ class Workshop:
             os.kill(pid, signal.SIGKILL)
         for path in reversed(self.cgroups()):
             for line in (Path(path) / "cgroup.procs").read_text().split():
-                os.kill(int(line), signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it ends by itself
+                    os.kill(int(line), signal.SIGKILL)
         time.sleep(0.05)
         reap_zombies()
         for path in reversed(self.cgroups()):
