@@ -3,7 +3,7 @@ import os
 import pytest
 
 from libcgroups import CgroupError, CgroupState, load_manager
-from libcgroups.paths import clean
+from libcgroups.paths import clean, own_cgroups
 from libcgroups.testing import fake_v1, fake_v2
 
 
@@ -95,6 +95,25 @@ def test_unusual_mount_point_is_found_by_mountinfo(tmp_path):
     )
 
     assert tree.manager("/a").paths["pids"] == f"{tmp_path}/mié pids/a"
+
+
+def test_form_feed_in_a_name_ends_no_line(tmp_path):
+    """
+    Kernel files end lines by a line feed alone; whoever names cgroups or mounts can use others.
+    """
+    tree = fake_v1(tmp_path, mounts=("memory", "pids"))
+    os.rename(f"{tree.root}/pids", tmp_path / "elsewhere")
+    odd = "\x0c \x85 \u2028"
+    proc = tmp_path / "proc/self"
+    with (proc / "cgroup").open("a") as file:
+        file.write(f"77:name=odd:/{odd}\n")
+    (proc / "mountinfo").write_text(
+        f"38 31 0:35 / /home/{odd.replace(' ', '')} rw - fuse fuse rw\n"
+        f"39 31 0:36 / {tmp_path}/elsewhere rw,relatime - cgroup cgroup rw,pids\n"
+    )
+
+    assert own_cgroups(f"{tmp_path}/proc")["name=odd"] == f"/{odd}"
+    assert tree.manager("/a").paths["pids"] == f"{tmp_path}/elsewhere/a"
 
 
 def test_hierarchy_that_is_not_mounted_is_left_out(tmp_path):

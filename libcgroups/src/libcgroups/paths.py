@@ -60,7 +60,8 @@ def is_unified(root: str) -> bool:
 def own_cgroups(proc: str) -> dict[str, str]:
     """Return the calling process's cgroup in each hierarchy.  /proc/self/cgroup."""
     found = {}
-    for line in read_text(proc + "/self/cgroup").splitlines():
+    # Not splitlines(), here and below: a name may hold what Python takes for the end of a line.
+    for line in read_text(proc + "/self/cgroup").split("\n")[:-1]:
         _, key, path = line.split(":", 2)
         found[key] = path.removesuffix(" (deleted)")
     return found
@@ -111,7 +112,7 @@ def _usual_mount(root: str, key: str) -> str | None:
 def _mounted(proc: str) -> list[tuple[set[str], str]]:
     """Return the mount point of each v1 hierarchy, wherever it is, with its options."""
     found = []
-    for line in read_text(proc + "/self/mountinfo").splitlines():
+    for line in read_text(proc + "/self/mountinfo").split("\n")[:-1]:
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
         if kind == "cgroup":

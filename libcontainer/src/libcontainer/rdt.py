@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posix
 
+from . import mountinfo
 from .adjustments import Adjustment
 from .errors import InitFailed, SpecError
 
@@ -100,15 +101,10 @@ def plan_rdt(rdt: LinuxIntelRdt, id: str, mount: str | None) -> Rdt:
     )
 
 
-def mount_point(mountinfo: str) -> str | None:
+def mount_point(text: str) -> str | None:
     """Return where resctrl is mounted, from a text like /proc/self/mountinfo."""
-    for line in mountinfo.splitlines():
-        fields, _, rest = line.partition(" - ")
-        if rest.startswith("resctrl "):
-            # Blanks and the like are written as three octal digits.
-            first, *parts = fields.split(" ")[4].split("\\")
-            return first + "".join([chr(int(part[:3], 8)) + part[3:] for part in parts])
-    return None
+    found = [place for _, place, kind, _ in mountinfo.parse(text) if kind == "resctrl"]
+    return found[0] if found else None
 
 
 def remove(directories: tuple[str, ...]) -> None:

@@ -8,6 +8,7 @@ from libcgroups.entry import Entry
 from libcgroups.errors import CgroupError, ControlFileError
 from libcgroups.manager import CgroupState
 from libcontainer.errors import InitFailed
+from libcontainer.process import placement
 from libcontainer.process.placement import Placement, parse_subs, placements
 
 V2 = CgroupState(manager="v2", paths={"": "/sys/fs/cgroup/box"})
@@ -150,3 +151,22 @@ def test_a_placement_is_closed_once():
     placement.close()
 
     assert placement.directory is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (b"3:pids:/x\x0c0::/box/other\n0::/box/inner\n", "/sys/fs/cgroup/box/inner"),
+        (b"3:pids:/x\xe2\x80\xa80::/box/other\n0::/elsewhere\n", None),
+        (b"0::/box/a\x0cb\n", "/sys/fs/cgroup/box/a\x0cb"),
+        (b"0::/box\n", None),
+    ],
+    ids=["a form feed", "a line separator", "in the path", "the container's own"],
+)
+def test_the_container_cannot_add_lines(monkeypatch, lines, expected):
+    """
+    The container names its cgroups; only the kernel's line feed ends a line.
+    """
+    monkeypatch.setattr(placement, "read_cgroups", lambda pid: lines.decode())
+
+    assert placement._cgroup_of(7, V2) == expected

@@ -59,17 +59,15 @@ def _memory() -> str:
 
 def _cgroup_mounts() -> dict[str, str]:
     """Return where each hierarchy is mounted, by its controllers; `unified` is v2."""
+    from libcontainer import mountinfo
+
     found = {}
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-            left, _, right = line.partition(" - ")
-            kind, _, options = right.split()[:3]
-            place = left.split()[4]
-            if kind == "cgroup2":
-                found["unified"] = place
-            elif kind == "cgroup":
-                own = [o for o in options.split(",") if o not in ("rw", "ro", "xattr", "none")]
-                found[",".join(own)] = place
+    for _, place, kind, options in mountinfo.parse(mountinfo.read()):
+        if kind == "cgroup2":
+            found["unified"] = place
+        elif kind == "cgroup":
+            own = [o for o in options.split(",") if o not in ("rw", "ro", "xattr", "none")]
+            found[",".join(own)] = place
     return dict(sorted(found.items(), key=lambda item: (item[0] == "unified", item[0])))
 
 

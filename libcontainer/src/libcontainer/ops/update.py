@@ -61,10 +61,10 @@ def _rdt(
     saved: SavedState, directory: StateDirectory, cache: str | None, bandwidth: str | None
 ) -> Rdt:
     """Return the container's group with new lines.  Raises ContainerError in runc's words."""
-    from ..rdt import mount_point, plan_rdt  # rare
+    from .. import mountinfo  # rare
+    from ..rdt import mount_point, plan_rdt
 
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        mount = mount_point(file.read())
+    mount = mount_point(mountinfo.read())
     for given, folder, text in (
         (cache, "L3", "Intel RDT/CAT: l3 cache schema is not enabled"),
         (bandwidth, "MB", "Intel RDT/MBA: memory bandwidth schema is not enabled"),

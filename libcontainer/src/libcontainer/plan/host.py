@@ -107,16 +107,9 @@ def _modules() -> dict[str, Any]:
 
 
 def _resctrl() -> str | None:
-    from ..rdt import mount_point  # rare
+    from .. import mountinfo, rdt  # rare
 
-    text = b""
-    fd = posix.open("/proc/self/mountinfo", posix.O_RDONLY | posix.O_CLOEXEC)
-    try:
-        while part := posix.read(fd, 1 << 16):
-            text += part
-    finally:
-        posix.close(fd)
-    return mount_point(text.decode("utf-8", "surrogateescape"))
+    return rdt.mount_point(mountinfo.read())
 
 
 def _identity(path: str) -> str:

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import posix
+from .. import mountinfo
 
 
 def kernel_mounts() -> tuple[str, ...]:
-    """Return where a whole proc or sysfs is mounted here, innermost first."""
-    fd = posix.open("/proc/self/mountinfo", posix.O_RDONLY | posix.O_CLOEXEC)
-    text = b""
-    try:
-        while part := posix.read(fd, 1 << 16):
-            text += part
-    finally:
-        posix.close(fd)
-    return parse(text.decode("utf-8", "surrogateescape"))
+    """Return where a whole proc or sysfs is mounted here, innermost first.  Raises OSError."""
+    return parse(mountinfo.read())
 
 
-def parse(mountinfo: str) -> tuple[str, ...]:
-    """Return them from the text.  proc_pid_mountinfo(5)."""
-    found = []
-    for line in mountinfo.splitlines():
-        mount, _, system = line.partition(" - ")
-        _, _, _, root, place, *_ = mount.split(" ")
-        if root == "/" and system.partition(" ")[0] in ("proc", "sysfs"):
-            # Blanks and the like are written as three octal digits.
-            first, *rest = place.split("\\")
-            found.append(first + "".join([chr(int(p[:3], 8)) + p[3:] for p in rest]))
+def parse(text: str) -> tuple[str, ...]:
+    """Return them from a text like /proc/self/mountinfo."""
+    mounts = mountinfo.parse(text)
+    found = [p for root, p, kind, _ in mounts if root == "/" and kind in ("proc", "sysfs")]
     return tuple(reversed(found))
 
 

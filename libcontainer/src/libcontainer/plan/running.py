@@ -54,15 +54,10 @@ def _rare(process: Process, linux: Linux | None) -> dict[str, Any]:
         lsm = probe()
         found |= {"apparmor": lsm.apparmor, "confined": lsm.confined, "selinux": lsm.selinux}
     if linux is not None and linux.intel_rdt is not None:
-        from ..rdt import mount_point
+        from .. import mountinfo, rdt
 
-        found["resctrl"] = mount_point(_whole("/proc/self/mountinfo"))
+        found["resctrl"] = rdt.mount_point(mountinfo.read())
     return found
-
-
-def _whole(path: str) -> str:
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        return file.read()
 
 
 def _inode(path: str) -> int:

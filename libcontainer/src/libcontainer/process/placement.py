@@ -121,7 +121,8 @@ def read_cgroups(pid: int) -> str:
 def _cgroup_of(pid: int, state: CgroupState) -> str | None:
     """Return the directory of a process's v2 cgroup if it is below the container's, not itself."""
     own = state.paths.get("", "")
-    for line in read_cgroups(pid).splitlines():
+    # Not splitlines(): the container names its cgroups, with form feeds if it likes.
+    for line in read_cgroups(pid).split("\n"):
         if line.startswith("0::"):
             path = state.root + line[3:]
             return path if own and path.startswith(own + "/") else None
