@@ -9,7 +9,7 @@ to the kernel; it makes a fake tree's files behave.
 from __future__ import annotations
 
 import posix
-from errno import EBUSY, EINVAL, ENODEV, ENOENT, EOPNOTSUPP
+from errno import EACCES, EBUSY, EINVAL, ENODEV, ENOENT, EOPNOTSUPP, EPERM, EROFS
 
 from ._record import Record
 from .errors import CgroupError, ControlFileError
@@ -22,6 +22,9 @@ _READ = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW
 _WRITE = posix.O_WRONLY | posix.O_TRUNC | posix.O_CLOEXEC | posix.O_NOFOLLOW
 # A file that is not there: never was, went with its cgroup, or belongs to a feature that is off.
 _ABSENT = (ENOENT, ENODEV, EOPNOTSUPP)
+
+# How the kernel refuses a cgroup that belongs to others.
+REFUSED = (EACCES, EPERM, EROFS)
 
 
 class Write(Record):
@@ -74,6 +77,22 @@ class Directory:
             write_text(path, value)
         except OSError as e:
             raise ControlFileError(path, value, e.errno or 0, self.name) from e
+
+    def join(self, pid: int, errno: int, reason: str) -> None:
+        """Move a process here; `reason` is what `errno` means in this hierarchy."""
+        for attempt in range(5):
+            try:
+                return self.write("cgroup.procs", str(pid))
+            except ControlFileError as e:
+                if e.errno == errno:
+                    text = f"cannot move process {pid} into {self.name}: {reason}"
+                    raise CgroupError.because(text, errno) from e
+                # EINVAL: a task that has not fully started yet
+                if e.errno != EINVAL or attempt == 4:
+                    raise
+            import time
+
+            time.sleep(0.03)
 
     def write_all(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from libcgroups.files import read_text
+
 from ._record import Record, u64
 
 TYPE_CHECKING = False
@@ -68,3 +70,10 @@ def sets(
 
 
 _NUMBERS = {"CAP_" + name: number for number, name in enumerate(NAMES)}
+
+
+def bounding_set() -> int:
+    """Return the caller's own, a bit for each number.  Raises OSError."""
+    # Cheaper than 41 prctl(2) calls, and the only place that tells it.
+    text = read_text("/proc/self/status")
+    return int(text[text.index("CapBnd:") + 7 :].split(None, 1)[0], 16)

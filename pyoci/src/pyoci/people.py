@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posix
 import time
 
 from .log import environment
@@ -14,11 +13,6 @@ if TYPE_CHECKING:
 
 _COLOURS = {"created": "33", "creating": "33", "running": "32", "paused": "36", "stopped": "2"}
 _SPANS = ((60, "second"), (60, "minute"), (24, "hour"), (7, "day"), (1 << 30, "week"))
-
-
-def are_watching() -> bool:
-    """Whether stdout is a terminal."""
-    return posix.isatty(1)
 
 
 def coloured(text: str, status: str) -> str:

@@ -8,7 +8,7 @@ hybrid's v2 one have no limits, but who looks for a process's cgroup looks there
 from __future__ import annotations
 
 import posix
-from errno import EACCES, EINVAL, ENOSPC, EPERM, EROFS
+from errno import ENOSPC
 
 from .. import files
 from ..errors import CgroupError, ControlFileError, ControllerMissing
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ..resources import LinuxResources
     from ..stats import Stats
 
-_REFUSED = (EACCES, EPERM, EROFS)
+# What the kernel says of a process that cannot be moved here.
+_CANNOT_JOIN = (ENOSPC, "its cpuset.cpus or cpuset.mems is empty")
 # The kernel's name of the controller, where it is not ours.
 _KERNEL_NAMES = {"io": "blkio"}
 
@@ -96,7 +97,7 @@ class Manager:
         try:
             made = files.make_directories(hierarchy.mount, hierarchy.inside, hierarchy.inside)
         except ControlFileError as e:
-            if not (self._rootless and e.errno in _REFUSED):
+            if not (self._rootless and e.errno in files.REFUSED):
                 raise
             self._forget(hierarchy)
             return []
@@ -134,7 +135,7 @@ class Manager:
         try:
             return open_entry(unified, [f"{path}/tasks" for path in paths.values()])
         except OSError as e:
-            if self._rootless and e.errno in _REFUSED:
+            if self._rootless and e.errno in files.REFUSED:
                 return None  # `add` knows which to leave out
             raise ControlFileError(e.filename, None, e.errno or 0, "", "open") from e
 
@@ -147,9 +148,11 @@ class Manager:
         inside = below(sub)
         for hierarchy in self._chosen(controllers):
             try:
-                _join(Directory(hierarchy.path + inside, hierarchy.inside + inside), pid)
+                Directory(hierarchy.path + inside, hierarchy.inside + inside).join(
+                    pid, *_CANNOT_JOIN
+                )
             except ControlFileError as e:
-                if not (self._rootless and e.errno in _REFUSED):
+                if not (self._rootless and e.errno in files.REFUSED):
                     raise
                 self._forget(hierarchy)
 
@@ -252,25 +255,6 @@ def load(state: CgroupState) -> Manager:
     """Return the manager of a cgroup that was made before."""
     found = [Hierarchy(key, "", inside=path) for key, path in state.paths.items()]
     return Manager(found, root=state.root)
-
-
-def _join(directory: Directory, pid: int) -> None:
-    for attempt in range(5):
-        try:
-            return directory.write("cgroup.procs", str(pid))
-        except ControlFileError as e:
-            if e.errno == ENOSPC:
-                raise CgroupError.because(
-                    f"cannot move process {pid} into {directory.name}: its cpuset.cpus or "
-                    "cpuset.mems is empty",
-                    ENOSPC,
-                ) from e
-            # EINVAL: a task that has not fully started yet
-            if e.errno != EINVAL or attempt == 4:
-                raise
-        import time
-
-        time.sleep(0.03)
 
 
 def _pids(path: str, *, recursive: bool) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ hands nothing down: that is for whoever lives in it.
 from __future__ import annotations
 
 import posix
-from errno import EACCES, EBUSY, EINVAL, ENOENT, EPERM, EROFS
+from errno import EBUSY, ENOENT
 
 from .. import files
 from ..errors import CgroupError, ControlFileError, ControllerMissing
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from ..resources import LinuxResources
     from ..stats import Stats
 
-_REFUSED = (EACCES, EPERM, EROFS)
+# What the kernel says of a process that cannot be moved here.
+_CANNOT_JOIN = (EBUSY, "it hands controllers to cgroups below, so it can hold no processes")
 # Those without a thread-wise mode: a threaded cgroup cannot have their limits.
 _DOMAIN_ONLY = ("memory", "io", "hugetlb", "rdma")
 _IGNORED = ("net_cls", "net_prio")  # v1 only
@@ -84,7 +85,7 @@ class Manager:
         try:
             made = files.make_directories(*self._place, self.directory.name)
         except ControlFileError as e:
-            if not (self._rootless and e.errno in _REFUSED):
+            if not (self._rootless and e.errno in files.REFUSED):
                 raise
             self._go_without(resources)
             return None
@@ -127,7 +128,7 @@ class Manager:
     def add(self, pid: int, sub: str = "", controllers: tuple[str, ...] | None = None) -> None:
         if not self._refused:
             inside = below(sub)
-            _join(Directory(self.path + inside, self.directory.name + inside), pid)
+            Directory(self.path + inside, self.directory.name + inside).join(pid, *_CANNOT_JOIN)
 
     def open_entry(self, sub: str = "", controllers: tuple[str, ...] | None = None) -> Entry | None:
         if self._refused:
@@ -267,22 +268,3 @@ def _needs(resources: LinuxResources) -> bool:
 
     asked = concerned(resources) + [key.partition(".")[0] for key in resources.unified or ()]
     return bool(set(asked) & set(_DOMAIN_ONLY))
-
-
-def _join(directory: Directory, pid: int) -> None:
-    for attempt in range(5):
-        try:
-            return directory.write("cgroup.procs", str(pid))
-        except ControlFileError as e:
-            if e.errno == EBUSY:
-                raise CgroupError.because(
-                    f"cannot move process {pid} into {directory.name}: "
-                    "it hands controllers to cgroups below, so it can hold no processes",
-                    EBUSY,
-                ) from e
-            # EINVAL: a task that has not fully started yet
-            if e.errno != EINVAL or attempt == 4:
-                raise
-        import time
-
-        time.sleep(0.03)

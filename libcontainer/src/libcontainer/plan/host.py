@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import posix
 
+from libcgroups.files import read_text
+
 from .._record import Record, u32, u64
+from ..capabilities import bounding_set
 from ..idmap import Mapping, in_user_namespace
 from ..namespaces import KINDS
 
@@ -49,11 +52,11 @@ def probe(spec: Spec, *, cgroups: dict[str, str], unified: bool, pivot: bool = T
     `cgroups` are the directories of the container's cgroup, as its manager has resolved them.
     Raises OSError for a namespace path that cannot be looked at.
     """
-    nested = in_user_namespace(_read("/proc/self/uid_map"))
-    bounding = _bounding()
+    nested = in_user_namespace(read_text("/proc/self/uid_map"))
+    bounding = bounding_set()
     last = bounding.bit_length() - 1
     joined, own = {}, {}
-    setgroups = not nested or _read("/proc/self/setgroups").strip() != "deny"
+    setgroups = not nested or read_text("/proc/self/setgroups").strip() != "deny"
     mapping = None
     for ns in spec.linux.namespaces if spec.linux else ():
         if ns.path:
@@ -64,10 +67,10 @@ def probe(spec: Spec, *, cgroups: dict[str, str], unified: bool, pivot: bool = T
                 from .joined import look_inside  # rare
 
                 mapping, setgroups = look_inside(ns.path)
-                last = int(_read("/proc/sys/kernel/cap_last_cap"))
+                last = int(read_text("/proc/sys/kernel/cap_last_cap"))
         elif ns.type == "user":
             # It begins with all that the kernel has, not with what we have.
-            last = int(_read("/proc/sys/kernel/cap_last_cap"))
+            last = int(read_text("/proc/sys/kernel/cap_last_cap"))
     return Host(
         euid=posix.geteuid(),
         egid=posix.getegid(),
@@ -115,17 +118,3 @@ def _resctrl() -> str | None:
 def _identity(path: str) -> str:
     found = posix.stat(path)
     return f"{found.st_dev}:{found.st_ino}"
-
-
-def _bounding() -> int:
-    # Cheaper than 41 prctl(2) calls, and the only place that tells it.
-    text = _read("/proc/self/status")
-    return int(text[text.index("CapBnd:") + 7 :].split(None, 1)[0], 16)
-
-
-def _read(path: str) -> str:
-    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    try:
-        return posix.read(fd, 8192).decode()
-    finally:
-        posix.close(fd)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import posix
 
+from libcgroups.files import read_text
+
 from ..errors import InitFailed
 from ..idmap import IdRange, Mapping
 from ..kernel import constants as c
@@ -38,7 +40,7 @@ def _tell(path: str, writer: int) -> None:
     try:
         fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
         LinuxKernel().setns(fd, c.CLONE_NEWUSER, path)
-        said = [_read(f"/proc/self/{name}") for name in ("uid_map", "gid_map", "setgroups")]
+        said = [read_text(f"/proc/self/{name}") for name in ("uid_map", "gid_map", "setgroups")]
     except OSError as e:
         said = ["", "", "", (e.strerror or "").lower()]
     posix.write(writer, "\0".join(said).encode())
@@ -47,11 +49,3 @@ def _tell(path: str, writer: int) -> None:
 def _ranges(text: str) -> tuple[IdRange, ...]:
     lines = [[int(number) for number in line.split()] for line in text.splitlines()]
     return tuple([IdRange(inside, outside, size) for inside, outside, size in lines])
-
-
-def _read(path: str) -> str:
-    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    try:
-        return posix.read(fd, 8192).decode()
-    finally:
-        posix.close(fd)

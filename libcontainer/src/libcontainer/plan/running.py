@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import posix
 
+from libcgroups.files import read_text
+
+from ..capabilities import bounding_set
 from ..idmap import in_user_namespace, maps_root
 from ..namespaces import KINDS
 from .tenant import TenantHost
@@ -28,20 +31,20 @@ def probe_container(pid: int, process: Process, linux: Linux | None) -> TenantHo
         # which setns refuses (a user namespace) or gains nothing from.
         if _inode(f"/proc/{pid}/ns/{name}") != _inode(f"/proc/self/ns/{name}"):
             namespaces |= flag
-    bounding = _bounding()
+    bounding = bounding_set()
     last, mapped = bounding.bit_length() - 1, True
     if namespaces & KINDS["user"][0]:
-        last = int(_read("/proc/sys/kernel/cap_last_cap"))
-        mapped = maps_root(_read(f"/proc/{pid}/uid_map")) and maps_root(
-            _read(f"/proc/{pid}/gid_map")
+        last = int(read_text("/proc/sys/kernel/cap_last_cap"))
+        mapped = maps_root(read_text(f"/proc/{pid}/uid_map")) and maps_root(
+            read_text(f"/proc/{pid}/gid_map")
         )
     return TenantHost(
-        true_root=posix.geteuid() == 0 and not in_user_namespace(_read("/proc/self/uid_map")),
+        true_root=posix.geteuid() == 0 and not in_user_namespace(read_text("/proc/self/uid_map")),
         bounding=bounding,
         last_capability=last,
         namespaces=namespaces,
         root_mapped=mapped,
-        setgroups=_read(f"/proc/{pid}/setgroups").strip() != "deny",
+        setgroups=read_text(f"/proc/{pid}/setgroups").strip() != "deny",
         **_rare(process, linux),
     )
 
@@ -63,16 +66,3 @@ def _rare(process: Process, linux: Linux | None) -> dict[str, Any]:
 def _inode(path: str) -> int:
     """Return the identity of a namespace; all of them are files of one file system."""
     return posix.stat(path).st_ino
-
-
-def _bounding() -> int:
-    text = _read("/proc/self/status")
-    return int(text[text.index("CapBnd:") + 7 :].split(None, 1)[0], 16)
-
-
-def _read(path: str) -> str:
-    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    try:
-        return posix.read(fd, 8192).decode()
-    finally:
-        posix.close(fd)
