@@ -26,6 +26,20 @@ def command(*argv, status=0, **options):
     return done.stdout.strip()
 
 
+@pytest.fixture
+def memory_limit():
+    """Tells the limit that the kernel enforces on a process, on v1."""
+
+    def limit(pid):
+        for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers == "memory":
+                return int(Path(f"/sys/fs/cgroup/memory{path}/memory.limit_in_bytes").read_text())
+        pytest.skip("needs the memory controller of cgroup v1")
+
+    return limit
+
+
 @pytest.fixture(scope="session")
 def run():
     return command

@@ -35,15 +35,6 @@ def daemon_config(folder, runtime, parent):
     }
 
 
-def memory_limit(pid):
-    """The limit that the kernel enforces on a process, on v1."""
-    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers == "memory":
-            return int(Path(f"/sys/fs/cgroup/memory{path}/memory.limit_in_bytes").read_text())
-    pytest.skip("needs the memory controller of cgroup v1")
-
-
 class Docker:
     """A client of one daemon."""
 
@@ -152,7 +143,7 @@ def test_kill_and_start_again(docker):
     docker("rm", "-f", id)
 
 
-def test_pause_top_and_update(docker):
+def test_pause_top_and_update(docker, memory_limit):
     """While it runs: stopped where it is, looked at, limited."""
     id = docker("run", "-d", "--runtime", "pyoci", "--network", "none", "bb", "sleep", "1000")
     docker("pause", id)

@@ -23,15 +23,6 @@ pyoci = ["RUNTIME"]
 """
 
 
-def memory_limit(pid):
-    """The limit that the kernel enforces on a process, on v1."""
-    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers == "memory":
-            return int(Path(f"/sys/fs/cgroup/memory{path}/memory.limit_in_bytes").read_text())
-    pytest.skip("needs the memory controller of cgroup v1")
-
-
 class Podman:
     """A Podman of its own storage."""
 
@@ -128,7 +119,7 @@ def test_kill(podman):
     podman("rm", id)
 
 
-def test_pause_top_and_update(podman):
+def test_pause_top_and_update(podman, memory_limit):
     """While it runs: stopped where it is, looked at, limited; a paused one can be killed."""
     id = podman.make("run", "-d", "bb", "sleep", "1000")
     podman("pause", id)
