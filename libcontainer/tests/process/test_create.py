@@ -158,6 +158,54 @@ def test_a_joined_pid_namespace_gives_another_pid(main, kernel, talk, order):
     assert heard_by_init(talk) == ch.LIMITED
 
 
+@pytest.mark.parametrize("order", [b"EP", b"PE"], ids=["failure-first", "pid-first"])
+def test_a_child_that_fails_is_known(main, talk, order):
+    """
+    The stub's child may tell its failure before it is told of; it is the one to be reaped.
+    """
+    pid = os.getpid()
+    said = {b"E": ch.FAILED + struct.pack("<II", 0, 1), b"P": ch.PID + struct.pack("<II", pid, 0)}
+    made = main(said[order[:1]] + said[order[1:]], pid_path="/proc/1/ns/pid")
+    made.pid = NOBODY
+    os.close(talk.writer)
+
+    with pytest.raises(StepFailed):
+        made._converse(talk)
+
+    assert made.pid == pid
+
+
+def test_a_stub_that_fails_has_no_child(main, talk):
+    """
+    The end of the pipe tells that none will be heard of.
+    """
+    made = main(ch.FAILED + struct.pack("<II", 0, 1), pid_path="/proc/1/ns/pid")
+    made.pid = NOBODY
+    os.close(talk.writer)
+
+    with pytest.raises(StepFailed):
+        made._converse(talk)
+
+    assert made.pid == NOBODY
+
+
+def test_who_forked_is_reaped(main, talk):
+    """
+    A program that uses the library keeps no zombie of it.
+    """
+    forked = os.fork()
+    if forked == 0:
+        os._exit(0)
+    said = ch.PID + struct.pack("<II", os.getpid(), 0) + ch.READY + ch.SET
+    made = main(said, pid_path="/proc/1/ns/pid")
+    made.pid = forked
+
+    made._converse(talk)
+
+    with pytest.raises(ChildProcessError):
+        os.waitpid(forked, 0)
+
+
 def test_a_refused_rlimit_is_told(main, kernel, talk):
     """
     In runc's words, with the errno.

@@ -12,7 +12,7 @@ import pytest
 from libcontainer.errors import InitFailed
 from libcontainer.idmap import IdRange
 from libcontainer.kernel.linux import LinuxKernel
-from libcontainer.process.procfs import make_procs
+from libcontainer.process.procfs import _forked, make_procs
 from libcontainer.process.sources import user_namespace
 from libcontainer.rootfs.bind import Idmap
 from libcontainer.rootfs.filesystem import NewMount
@@ -101,3 +101,25 @@ def test_a_user_namespace_that_nobody_lives_in(no_leak):
     ).stdout.split()  # fmt: skip
     os.close(fd)
     assert shown == ["0", "5000", "10", "0", "6000", "1"]
+
+
+@pytest.mark.parametrize(
+    ("said", "pid"),
+    [
+        (b"P\x07\0\0\0\0\0\0\0", 7),
+        (b"E\x03\0\0\0\x16\0\0\0P\x07\0\0\0\0\0\0\0", 7),
+        (b"E\0\0\0\0\x16\0\0\0", 0),
+        (b"", 0),
+    ],
+    ids=["forked", "failed before it was told of", "not forked", "nothing"],
+)
+def test_who_makes_the_mount(said, pid):
+    """
+    A failure may be heard before the pid of who failed; unreaped, it would hold the namespace.
+    """
+    reader, writer = os.pipe()
+    os.write(writer, said)
+    os.close(writer)
+
+    assert _forked(reader) == pid
+    os.close(reader)

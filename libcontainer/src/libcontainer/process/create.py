@@ -204,6 +204,8 @@ class Main:
             elif kind == ch.ERROR:
                 raise ch.received_error(content)
             elif kind == ch.FAILED:
+                if ch.PID in awaited:
+                    self._find_child(talk)
                 raise self._failed_call(*struct.unpack("<II", content))
             else:
                 raise self._ended(plan)
@@ -253,8 +255,19 @@ class Main:
 
     def _becomes(self, pid: int) -> None:
         """The stub has forked into a pid namespace; the child is the container's process."""
-        self.pid, self.started = pid, identity.start_time(pid) or 0
+        forked, self.pid = self.pid, pid
+        self.started = identity.start_time(pid) or 0
         self.save(self.pid, self.started)
+        _reap(forked)  # it ends with its report
+
+    def _find_child(self, talk: ch.Channel) -> None:
+        """The child may have told its failure before its parent could tell of the child."""
+        while True:
+            kind, content = talk.hear()
+            if kind == ch.PID:
+                return self._becomes(*struct.unpack("<I4x", content))
+            if not kind:
+                return None  # there is none
 
     def _failed_call(self, step: int, code: int) -> ContainerError:
         """Put words to a call of the last mile that failed."""
@@ -284,10 +297,15 @@ class Main:
         except ProcessLookupError:
             pass
         if not as_sibling:
-            try:
-                posix.waitpid(pid, 0)
-            except ChildProcessError:
-                pass
+            _reap(pid)
+
+
+def _reap(pid: int) -> None:
+    """See a process gone, unless it is a sibling: then it is its parent's to see."""
+    try:
+        posix.waitpid(pid, 0)
+    except ChildProcessError:
+        pass
 
 
 def _intermediate(as_sibling: bool) -> Callable[[Plan, LinuxKernel, ch.Channel, Belongings], None]:

@@ -55,10 +55,7 @@ def _make_inside(step: NewMount, kernel: LinuxKernel, namespace: int) -> int:
     posix.close(theirs)
     pid = 0
     try:
-        # The first ends as soon as it has told the pid of the second, which makes the mount.
-        report = posix.read(reader, SIZE)
-        if report[:1] == FORKED:
-            pid = read_pid(report)
+        pid = _forked(reader)
         _, mount = kernel.receive(ours)
         if mount is None:
             text = f"{step.describe()}: cannot be made in the pid namespace to join"
@@ -70,6 +67,17 @@ def _make_inside(step: NewMount, kernel: LinuxKernel, namespace: int) -> int:
         posix.waitpid(child, 0)
         if pid:
             posix.waitpid(pid, 0)
+
+
+def _forked(reader: int) -> int:
+    """Return the pid of the second, which makes the mount; 0 if there is none.
+
+    The first tells it, and ends; the second may have told a failure before that.
+    """
+    while report := posix.read(reader, SIZE):
+        if report[:1] == FORKED:
+            return read_pid(report)
+    return 0
 
 
 def _become_stub(
