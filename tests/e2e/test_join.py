@@ -139,6 +139,44 @@ def test_new_user_namespace_beside_the_hosts(workshop, pod, delete_after, kinds)
     assert "lo" in result.stdout
 
 
+@pytest.mark.parametrize("owner", ["host", "another-user"])
+def test_pid_namespace_beside_a_new_user_namespace(workshop, pod, delete_after, owner):
+    """
+    A container of its own user namespace among the processes of another (userns-remap with
+    `--pid container:X`), which the host owns, or a user namespace beside ours.
+    """
+    changes = with_user(workshop.config("true")) if owner == "another-user" else {}
+    first = pod(**changes)
+    config = workshop.config("sh", "-c", "ps -o pid,comm; cat /proc/self/uid_map; sleep 60")
+    config["root"]["readonly"] = False
+    config["linux"].update(
+        {
+            "namespaces": namespaces(
+                ("mount", "ipc", "uts", "network", "user", "cgroup"),
+                pid=f"/proc/{first.pid}/ns/pid",
+            )
+        },
+        uidMappings=MAP,
+        gidMappings=MAP,
+    )
+    bundle = workshop.bundle(config)
+    own(bundle)
+
+    second = workshop.create(bundle)
+    delete_after(second)
+    assert second.start().status == 0
+    workshop.until(lambda: "65536" in second.stdout, "its maps")
+
+    assert identities(second.pid, ["pid"]) == identities(first.pid, ["pid"])
+    assert identities(second.pid, ["user"]) != identities(first.pid, ["user"])
+    assert "1 sleep" in second.stdout, "its procfs shows the processes of both"
+    assert os.stat(f"/proc/{second.pid}").st_uid == 100000
+    assert second.pyoci("exec", "true").status == 0
+    assert second.pyoci("kill", "KILL").status == 0
+    assert second.wait() == -9
+    assert second.delete().status == 0
+
+
 def test_other_maps_than_the_namespaces_are_refused(workshop, pod):
     """
     Maps beside a path are a check, not a wish.

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import threading
 
 import pytest
@@ -124,6 +125,50 @@ def test_errors_cross_the_fresh_interpreter(
 
     with pytest.raises(error, match=text):
         Container.create(workshop.id(), bundle=bundle, **options)
+
+
+MAP = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+
+
+@pytest.mark.parametrize(
+    ("joined", "command", "user"),
+    [
+        pytest.param("net", "exit 6", True, id="network-and-a-new-user"),
+        pytest.param("pid", "exit 6", False, id="pid"),
+        pytest.param("pid", "exit 6", True, id="pid-and-a-new-user"),
+        pytest.param("pid", "nosuch", True, id="that-fails"),
+    ],
+)
+def test_joining_beside_a_thread(workshop, options, beside_a_thread, joined, command, user):
+    """
+    Whatever stands between the program and init is gone when create returns; init is our child.
+    """
+    first = str(workshop.bundle("sleep 100").path)
+    config = workshop.config("sh", "-c", command)
+    if command == "nosuch":
+        config["process"]["args"] = [command]
+    kind = {"net": "network"}.get(joined, joined)
+    with Container.create(workshop.id(), bundle=first, **options) as other:
+        rest = [n for n in config["linux"]["namespaces"] if n["type"] != kind]
+        config["linux"]["namespaces"] = [
+            *rest,
+            {"type": kind, "path": f"/proc/{other.pid}/ns/{joined}"},
+        ]
+        if user:
+            config["linux"]["namespaces"].append({"type": "user"})
+            config["linux"] |= {"uidMappings": MAP, "gidMappings": MAP}
+        bundle = workshop.bundle(config)
+        subprocess.run(["chown", "-R", "100000:100000", bundle.rootfs], check=True)
+        if command == "nosuch":
+            with pytest.raises(InitFailed, match="executable file not found"):
+                Container.create(workshop.id(), bundle=str(bundle.path), **options)
+        else:
+            with Container.create(workshop.id(), bundle=str(bundle.path), **options) as container:
+                container.start()
+                assert container.wait() == 6
+
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
 
 
 @pytest.mark.slow

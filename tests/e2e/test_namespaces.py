@@ -146,7 +146,8 @@ def test_a_container_in_anothers_pid_namespace(workshop, neighbour):
     assert container.delete().status == 0
 
 
-def test_no_interpreter_is_seen_in_a_shared_pid_namespace(workshop):
+@pytest.mark.parametrize("user", [False, True], ids=["-", "new-user"])
+def test_no_interpreter_is_seen_in_a_shared_pid_namespace(workshop, user):
     """A privileged neighbour that looks at every process never finds one of Python."""
     script = (
         "echo ready; while :; do for p in /proc/[0-9]*; do readlink $p/exe; cat $p/comm; done; done"
@@ -157,7 +158,11 @@ def test_no_interpreter_is_seen_in_a_shared_pid_namespace(workshop):
     watcher = workshop.create(config)
     watcher.start()
     workshop.until(lambda: "ready" in watcher.stdout, "ready")
-    bundle = workshop.bundle(join(workshop.config("sleep", "0.1"), watcher.pid, "pid"))
+    config = join(workshop.config("sleep", "0.1"), watcher.pid, "pid")
+    config["hooks"] = {"createRuntime": [{"path": "/bin/true"}]}
+    if user:
+        add_user_namespace(config)
+    bundle = workshop.bundle(config)
     for _ in range(5):
         assert workshop.inside(bundle) == ""
     seen = set(watcher.stdout.split("\n"))

@@ -69,7 +69,14 @@ class Namespaces(Record):
         There it could not join what the host owns, and what is made in the call that makes or
         joins a user namespace would not be owned by it (processes.md decision 3).
         """
-        return bool(self.join) and self.own("user")
+        return (bool(self.join) or self.pid is not None) and self.own("user")
+
+    def enters_pid_early(self) -> bool:
+        """Whether the pid namespace is entered, for children only, before there is an init.
+
+        Beside a new user namespace: from inside that, nobody may enter what the host owns.
+        """
+        return self.pid is not None and self.new("user")
 
 
 def open_offsets() -> int:

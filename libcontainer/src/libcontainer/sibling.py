@@ -55,11 +55,13 @@ def create_beside(
     if not said:
         raise InitFailed("", None, "the interpreter that creates the container has failed")
     answer = codec.loads(said.decode())
-    if "error" not in answer:
-        return int(answer["pid"])
-    if answer["pid"]:
-        os.waitpid(answer["pid"], 0)  # killed, and ours to reap
-    raise _error(answer["error"])
+    failed = "error" in answer
+    # What stood between the interpreter and init, and after a failure init too: ours to reap.
+    for child in answer["children"] if failed else answer["children"][:-1]:
+        os.waitpid(child, 0)
+    if failed:
+        raise _error(answer["error"])
+    return int(answer["children"][-1])
 
 
 def main(text: str, answer: int) -> None:
@@ -71,10 +73,10 @@ def main(text: str, answer: int) -> None:
     id = asked.pop("id")
     options = CreateOptions(**asked | {"extra_env": tuple(asked.pop("extra_env", ()))})
     options.as_sibling = True
-    told: dict[str, Any] = {"pid": 0}
-    options.on_clone = lambda pid: told.update(pid=pid)
+    told: dict[str, Any] = {"children": []}
+    options.on_children = lambda children: told.update(children=children)
     try:
-        told["pid"] = create(id, options)
+        create(id, options)
     except BaseException as e:
         told["error"] = _described(e)
     os.write(answer, codec.dumps(told).encode())

@@ -8,6 +8,7 @@ from libcontainer.kernel import constants as c
 from libcontainer.namespaces import Join
 from libcontainer.plan.host import Host
 from libcontainer.plan.lastmile import Entry
+from libcontainer.process.init import last_mile
 
 POD = Mapping((IdRange(0, 1000, 10),), (IdRange(0, 1000, 10),))
 MAPS = [{"containerID": 0, "hostID": 1000, "size": 10}]
@@ -72,6 +73,7 @@ def test_maps_beside_a_path_are_compared(plan, same):
     [
         pytest.param(["network"], ["mount"], False, id="no-user"),
         pytest.param(["network"], ["mount", "user"], True, id="new-user"),
+        pytest.param(["pid"], ["mount", "user"], True, id="pid-beside-a-new-user"),
         pytest.param([], ["mount", "user"], False, id="nothing-joined"),
     ],
 )
@@ -87,12 +89,28 @@ def test_when_there_is_an_intermediate(plan, kinds, new, expected):
 
 def test_pid_namespace_beside_a_new_user_namespace(plan):
     """
-    Refused by name.
+    It is entered before the new user namespace, from which nobody could; the list only forks.
     """
     changes = joining("pid", new=["mount", "user"])
     changes["linux"] |= OWN
 
-    with pytest.raises(SpecError, match="joining a pid namespace beside a new user namespace"):
+    found = plan(changes, host=host("pid"))
+
+    assert found.namespaces.enters_pid_early()
+    assert not found.namespaces.clone & c.CLONE_NEWPID
+    assert "setns" not in [entry.call for entry in last_mile(found)]
+
+
+def test_hooks_of_init_beside_an_early_pid_namespace(plan):
+    """
+    createContainer hooks are refused by name there: each would begin as an interpreter that the
+    others see.
+    """
+    changes = joining("pid", new=["mount", "user"])
+    changes["linux"] |= OWN
+    changes["hooks"] = {"createContainer": [{"path": "/bin/true"}]}
+
+    with pytest.raises(SpecError, match="not supported: createContainer hooks where a pid"):
         plan(changes, host=host("pid"))
 
 

@@ -49,11 +49,12 @@ class CreateOptions:
         rootless: bool | None = None,
         as_sibling: bool = False,
         on_terminal: Callable[[int], None] | None = None,
-        on_clone: Callable[[int], None] | None = None,
+        on_children: Callable[[list[int]], None] | None = None,
     ) -> None:
         """`on_terminal` gets the master of the container's terminal, where no socket does.
 
-        `on_clone` gets init's pid as soon as there is one, whatever becomes of it.
+        `on_children` gets, at the end, all processes that were made, init last, whatever has
+        become of them; with `as_sibling` they are the parent's to reap.
         """
         self.root = root
         self.bundle = bundle
@@ -72,7 +73,7 @@ class CreateOptions:
         self.as_sibling = as_sibling
         self.on_terminal = on_terminal
         self.foreground = False  # we show the terminal on our own; set by `run`
-        self.on_clone = on_clone
+        self.on_children = on_children
 
 
 def create(id: str, options: CreateOptions) -> int:
@@ -196,12 +197,11 @@ class _Making:
         # Before the first thing is made outside the directory: killed from here on, we leave a
         # state that says where the cgroup is.
         self.directory.save(self.saved)
-        self.main = Main(plan, LinuxKernel(), self.cgroup, own, save=self._save)
-        return self.main.create(as_sibling=self.options.as_sibling)
+        beside = self.options.as_sibling
+        self.main = Main(plan, LinuxKernel(), self.cgroup, own, save=self._save, as_sibling=beside)
+        return self.main.create()
 
     def _save(self, pid: int, started: int) -> None:
-        if self.options.on_clone is not None:
-            self.options.on_clone(pid)
         if self.saved is not None:
             self.saved = self.saved.replace(pid=pid, start_time=started)
             self.directory.save(self.saved)
@@ -221,7 +221,7 @@ class _Making:
         """Leave nothing.  What cannot be cleared is told; the first error is what counts."""
         if self.main is not None:
             # After a late failure it waits for its start; without a cgroup only this ends it.
-            self.main.kill(self.options.as_sibling)
+            self.main.kill()
         if self.saved is not None and self.saved.directories:
             _remove_directories(self.saved.directories)
         # Else a forced delete has cleared all of it, and the id may be another container's by now.
@@ -241,6 +241,8 @@ class _Making:
 
     def close(self) -> None:
         """Close all that is ours, whatever has become of the container."""
+        if self.main is not None and self.options.on_children is not None:
+            self.options.on_children(self.main.children)
         if self.own is not None:
             self._close_gate()
             for fd in self.own.hook_output:

@@ -131,13 +131,15 @@ def hide(name: str = "pyoci:init") -> list[Entry]:
     ]
 
 
-def join_pid() -> list[Entry]:
+def join_pid(*, entered: bool = False) -> list[Entry]:
     """Become a child in an existing pid namespace, where no interpreter may ever be seen.
 
-    setsid follows the fork: the session of the process that ends here would hang up on it.
+    `entered`: children are in it already.  setsid follows the fork: the session of the process
+    that ends here would hang up on it.
     """
+    join = Entry("setns", ("fd:pid", c.CLONE_NEWPID), "join the pid namespace")
     return [
-        Entry("setns", ("fd:pid", c.CLONE_NEWPID), "join the pid namespace"),
+        *([] if entered else [join]),
         Entry("clone", (c.CLONE_PARENT, 0, 0, 0, 0), "fork into the pid namespace", fork=True),
         Entry("prctl", (c.PR_SET_DUMPABLE, 0, 0, 0, 0), "hide"),
         Entry("setsid", (), "begin a session"),

@@ -243,9 +243,10 @@ def _refuse(spec: Spec, linux: Linux, host: Host, namespaces: Namespaces, option
         faults.append("unable to move network devices without a private NET namespace")
     if linux.net_devices and host.euid != 0:
         faults.append("network devices are not supported for rootless containers")
-    if namespaces.new("user") and namespaces.pid is not None:
-        # Nobody but a process in it can make its procfs, and only the host may enter it.
-        faults.append("not supported: joining a pid namespace beside a new user namespace")
+    if namespaces.enters_pid_early() and spec.hooks is not None and spec.hooks.create_container:
+        # What init forks is in that pid namespace, and would be an interpreter before it is a hook.
+        text = "createContainer hooks where a pid namespace is joined beside a new user namespace"
+        faults.append(f"not supported: {text}")
     if namespaces.joins("user") and (linux.uid_mappings or linux.gid_mappings):
         # Engines repeat them; other ones would be a container that is not what was asked for.
         if _sorted(_mapping(linux)) != _sorted(host.mapping or Mapping((), ())):

@@ -41,31 +41,36 @@ class Main:
         own: Belongings,
         *,
         save: Callable[[int, int], None],
+        as_sibling: bool = False,
     ) -> None:
-        """`save` keeps pid and start time of init, so that whoever finds us killed can clear up."""
+        """`save` keeps pid and start time of init, so that whoever finds us killed can clear up.
+
+        `as_sibling` makes init, and what comes before it, children of our parent.
+        """
         self.plan, self.kernel, self.cgroup, self.own, self.save = plan, kernel, cgroup, own, save
+        self.as_sibling = as_sibling
+        self.children: list[int] = []  # all that we have made, init last
         self.pid = 0
         self.started = 0
         self.cwd_late: str | None = None
         self.cgroup_made = False  # else it may be somebody's, and is not to be cleared
 
-    def create(self, *, as_sibling: bool = False) -> int:
+    def create(self) -> int:
         """Return init's pid; it waits at the start barrier.
 
-        `as_sibling` makes it the child of our parent.  Raises ContainerError or OSError; then
-        nothing of the process is left.
+        Raises ContainerError or OSError; then nothing of the process is left.
         """
         talk = ch.Channel()
         self._prepare_cgroup()
         try:
-            middle = self._clone(talk, as_sibling)
+            self._clone(talk)
             talk.in_main()
-            if middle:
-                self._meet_init(talk, middle)
+            if not self.pid:
+                self._meet_init(talk)
             self._let_go(talk)
             self._converse(talk)
         except BaseException as e:
-            self.kill(as_sibling)
+            self.kill()
             raise self._explained(e) from e
         finally:
             talk.close_main()
@@ -85,8 +90,8 @@ class Main:
             posix.close(fd)  # the entry has its own
         self.own.entry = self.cgroup.open_entry()
 
-    def _clone(self, talk: ch.Channel, as_sibling: bool) -> int:
-        """Make init; or what makes it, whose pid is returned then."""
+    def _clone(self, talk: ch.Channel) -> None:
+        """Make init; or what makes it, or becomes it, and then tells its pid."""
         self._open_namespaces()
         for step in (*self.plan.setup, *self.plan.build, *self.plan.finish):
             step.load()
@@ -111,7 +116,11 @@ class Main:
         # init gets the root folder as its working directory: in its own mount namespace, and
         # whatever the permissions on the way there.
         here = posix.open(".", c.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
-        run = _intermediate(as_sibling) if beside else run_init
+        run = run_init
+        if beside:
+            from .join import run_intermediate  # rare
+
+            run = run_intermediate
         try:
             posix.chdir(self.plan.rootfs)
             pid = clone_init(
@@ -119,27 +128,31 @@ class Main:
                 lambda: run(self.plan, self.kernel, talk, self.own),
                 flags=flags,
                 cgroup=into,
-                parent=as_sibling,
+                parent=self.as_sibling,
             )
         finally:
             posix.fchdir(here)
             posix.close(here)
         if entry is not None:
             entry.close()
-        if beside:
-            return pid
-        self.pid = pid
-        return 0
+        self.children.append(pid)
+        if not beside:
+            self.pid = pid
 
-    def _meet_init(self, talk: ch.Channel, middle: int) -> None:
-        """See the intermediate off, and learn who init is."""
+    def _meet_init(self, talk: ch.Channel) -> None:
+        """Learn who init is, and see the intermediate off, if that is another."""
+        middle = self.children[0]
         kind, content = talk.hear()
-        posix.waitpid(middle, 0)
+        if kind == ch.PID:
+            (self.pid,) = struct.unpack("<I4x", content)
+        if self.pid != middle:
+            self._reap(middle)
         if kind == ch.ERROR:
             raise ch.received_error(content)
         if kind != ch.PID:
             raise self._ended(self.plan)
-        (self.pid,) = struct.unpack("<I4x", content)
+        if self.pid != middle:
+            self.children.append(self.pid)
 
     def _open_namespaces(self) -> None:
         joins = [(j.kind, j.path) for j in self.plan.namespaces.join]
@@ -256,9 +269,10 @@ class Main:
     def _becomes(self, pid: int) -> None:
         """The stub has forked into a pid namespace; the child is the container's process."""
         forked, self.pid = self.pid, pid
+        self.children.append(pid)
         self.started = identity.start_time(pid) or 0
         self.save(self.pid, self.started)
-        _reap(forked)  # it ends with its report
+        self._reap(forked)  # it ends with its report
 
     def _find_child(self, talk: ch.Channel) -> None:
         """The child may have told its failure before its parent could tell of the child."""
@@ -287,7 +301,7 @@ class Main:
             return InitFailed("", error.errno, text)
         return error
 
-    def kill(self, as_sibling: bool) -> None:
+    def kill(self) -> None:
         """End init and see it gone, once: nothing may keep the caller's stdio open."""
         pid, self.pid = self.pid, 0
         if pid <= 0:
@@ -296,26 +310,16 @@ class Main:
             posix.kill(pid, 9)
         except ProcessLookupError:
             pass
-        if not as_sibling:
-            _reap(pid)
+        self._reap(pid)
 
-
-def _reap(pid: int) -> None:
-    """See a process gone, unless it is a sibling: then it is its parent's to see."""
-    try:
-        posix.waitpid(pid, 0)
-    except ChildProcessError:
-        pass
-
-
-def _intermediate(as_sibling: bool) -> Callable[[Plan, LinuxKernel, ch.Channel, Belongings], None]:
-    if as_sibling:
-        # It would be left to a parent that knows nothing of it.
-        text = "not supported: joining namespaces beside a user namespace from a threaded program"
-        raise InitFailed("namespaces", errno.ENOTSUP, text)
-    from .join import run_intermediate  # rare
-
-    return run_intermediate
+    def _reap(self, pid: int) -> None:
+        """See a process gone, unless it is a sibling: then it is its parent's to see."""
+        if self.as_sibling:
+            return
+        try:
+            posix.waitpid(pid, 0)
+        except ChildProcessError:
+            pass
 
 
 def _may_need_sources(plan: Plan) -> bool:

@@ -167,7 +167,7 @@ def last_mile(plan: Plan, *, cwd_late: str | None = None, filter_flags: int = 0)
         ),
         # Who lives in that pid namespace may see this process from here on, and the root and the
         # handles of whom it may trace: so not before the host's are gone.
-        *(join_pid() if plan.namespaces.pid else ()),
+        *(join_pid(entered=plan.namespaces.enters_pid_early()) if plan.namespaces.pid else ()),
         *plan.inherited,
         *plan.labels,
         *meet_main(),

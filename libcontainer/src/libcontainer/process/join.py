@@ -11,6 +11,10 @@
 
 Init cannot do it: inside its user namespace it may not enter what the host owns.  Main must not:
 a rootless main could never come back.  By CLONE_PARENT init is main's child all the same.
+
+With a pid namespace to join beside a new user namespace, the intermediate clones nobody: all its
+children are in that pid namespace from then on, and no interpreter may be seen there.  It moves
+into new namespaces and is init itself.
 """
 
 from __future__ import annotations
@@ -40,16 +44,22 @@ _OF_NAMESPACE = {"mqueue": "ipc", "sysfs": "network"}
 def run_intermediate(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> None:
     """Join, clone init, tell its pid.  Never returns; a failure is told to main."""
     try:
-        pid = _join_and_clone(plan, kernel, own)
-        if pid == 0:
+        _join_all(plan, kernel, own)
+        if plan.namespaces.enters_pid_early():
+            _enter_pid(plan, kernel, own)
+            pid = posix.getpid()
+        else:
+            pid = kernel.clone3(plan.namespaces.clone | c.CLONE_PARENT, signal=0)
+        if pid:
+            posix.write(channel.writer, PID + struct.pack("<I4x", pid))
+        if pid in (0, posix.getpid()):
             run_init(plan, kernel, channel, own)
-        posix.write(channel.writer, PID + struct.pack("<I4x", pid))
     except BaseException as e:
         send_error(channel.writer, e)
     posix._exit(0)
 
 
-def _join_and_clone(plan: Plan, kernel: LinuxKernel, own: Belongings) -> int:
+def _join_all(plan: Plan, kernel: LinuxKernel, own: Belongings) -> None:
     if own.entry is not None:
         # With the host's credentials; init is born where we are.
         own.entry.enter()
@@ -70,7 +80,13 @@ def _join_and_clone(plan: Plan, kernel: LinuxKernel, own: Belongings) -> int:
                 kernel.become(plan.become_uid, plan.become_gid, groups)
     if left := _join(plan, kernel, own, waiting):
         raise OSError(errno.EPERM, "setns: operation not permitted", left[0].path)
-    return kernel.clone3(namespaces.clone | c.CLONE_PARENT, signal=0)
+
+
+def _enter_pid(plan: Plan, kernel: LinuxKernel, own: Belongings) -> None:
+    """Let children live in the pid namespace; then leave for the new user namespace."""
+    namespaces = plan.namespaces
+    kernel.setns(own.namespaces["pid"], c.CLONE_NEWPID, namespaces.pid or "")
+    kernel.unshare(namespaces.clone)
 
 
 def _join(plan: Plan, kernel: LinuxKernel, own: Belongings, joins: list[Join]) -> list[Join]:
