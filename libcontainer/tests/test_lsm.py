@@ -41,6 +41,18 @@ def test_selinux():
     )
 
 
+def test_labels_without_an_exec():
+    """
+    A workload that is no program changes its label itself.
+    """
+    asked = process(apparmorProfile="box", selinuxLabel="a:b:c")
+
+    assert labels(asked, Lsm("apparmor/exec", selinux=True), at_exec=False) == (
+        Label("apparmor/current", "changeprofile box", APPARMOR),
+        Label("current", "a:b:c", SELINUX),
+    )
+
+
 def test_what_this_host_has_not_is_refused():
     """
     Both at once.

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from libcontainer import Container
+
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 PROFILE = """\
@@ -92,6 +94,44 @@ def test_confined_in_a_joined_pid_namespace(pyoci, bundle, profile):
     done = pyoci("run", "--bundle", str(folder), "second")
 
     assert done.stdout == "pyoci-test (enforce)\n"
+
+
+class Reader:
+    """Tells its own label."""
+
+    name = "reader"
+
+    def validate(self, spec):
+        return True
+
+    def prepare(self, args, env):
+        pass
+
+    def exec(self, args, env):
+        print(Path("/proc/self/attr/current").read_text().strip("\0\n"))
+        return 0
+
+
+def test_workload_that_is_no_program_is_confined(bundle, profile, tmp_path):
+    """
+    There is no exec to give it its label, so the interpreter changes it itself.
+    """
+    output = tmp_path / "output"
+    folder = bundle("nothing", change=labelled(profile, privileges=False))
+
+    with open(output, "wb") as file:
+        made = Container.create(
+            "reader",
+            bundle=str(folder),
+            root=str(tmp_path / "state"),
+            executors=[Reader()],
+            stdout=file.fileno(),
+        )
+    with made as container:
+        container.start()
+        assert container.wait() == 0
+
+    assert output.read_text() == "pyoci-test (enforce)\n"
 
 
 def test_unknown_profile_fails_create(pyoci, bundle, profile):

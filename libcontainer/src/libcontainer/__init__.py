@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         StepFailed,
         WrongStatus,
     )
+    from .executor import Executor
     from .ops.create import CreateOptions, create
     from .ops.delete import delete
     from .ops.events import events
@@ -63,6 +64,7 @@ else:
         "ContainerExists": "errors",
         "CreateOptions": "ops.create",
         "ExecOptions": "ops.exec",
+        "Executor": "executor",
         "HookFailed": "errors",
         "Host": "plan.host",
         "InitFailed": "errors",
@@ -99,6 +101,7 @@ __all__ = [
     "ContainerExists",
     "CreateOptions",
     "ExecOptions",
+    "Executor",
     "HookFailed",
     "Host",
     "InitFailed",

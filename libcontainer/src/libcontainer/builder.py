@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self
 
+    from .executor import Executor
+
 
 class ContainerBuilder:
     """Collects what a container is to be, with a default for everything but id and bundle.
@@ -56,6 +58,10 @@ class ContainerBuilder:
     def no_new_keyring(self, on: bool = True) -> Self:
         """Leave it the caller's session keyring."""
         return self._set(no_new_keyring=on)
+
+    def executor(self, executor: Executor) -> Self:
+        """Let this run what its document is for, after those that were given before."""
+        return self._set(executors=(*self._given.get("executors", ()), executor))
 
     def python(self, path: str) -> Self:
         """Use this interpreter where a fresh one is needed."""

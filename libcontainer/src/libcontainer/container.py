@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from libcgroups.stats import Stats
 
+    from .executor import Executor
     from .plan.tenant import Changes
 
 DEFAULT_ROOT = "/run/libcontainer"
@@ -54,24 +55,27 @@ class Container:
         stderr: int | None = None,
         pass_fds: Sequence[int] = (),
         python: str | None = None,
+        executors: Sequence[Executor] = (),
         **options: Any,
     ) -> Self:
         """Create a container that waits to be started; its init is our child.
 
         `stdin`, `stdout`, `stderr` and `pass_fds` are descriptors, that it gets as 0, 1, 2 and 3
         onwards.  The other options are those of CreateOptions.  In a program with threads, or
-        with descriptors of its own, a fresh interpreter does the work: `python`.
-        Raises ContainerError.
+        with descriptors of its own, a fresh interpreter does the work: `python`; with `executors`,
+        which are pickled for it, it is a sealed copy.  Raises ContainerError.
         """
         given = {"root": root, "bundle": os.path.abspath(bundle)} | options
         streams = [fd if fd is not None else i for i, fd in enumerate((stdin, stdout, stderr))]
-        if streams != [0, 1, 2] or pass_fds or len(os.listdir("/proc/self/task")) > 1:
+        fresh = streams != [0, 1, 2] or bool(pass_fds) or bool(executors)
+        if fresh or len(os.listdir("/proc/self/task")) > 1:
             from .sibling import create_beside
 
             if pass_fds:
                 given["preserve_fds"] = len(pass_fds)
             more = {"python": python} if python else {}
-            pid = create_beside(id, given, stdio=(*streams, *pass_fds), **more)
+            stdio = (*streams, *pass_fds)
+            pid = create_beside(id, given, stdio=stdio, executors=executors, **more)
         else:
             from .ops.create import CreateOptions, create
 

@@ -56,26 +56,32 @@ def probe() -> Lsm:
     )
 
 
-def labels(process: Process, lsm: Lsm) -> tuple[Label, ...]:
-    """Return the labels of a process.  Raises SpecError for one that this host cannot give."""
+def labels(process: Process, lsm: Lsm, *, at_exec: bool = True) -> tuple[Label, ...]:
+    """Return the labels of a process, for its next exec, or for now if there is none.
+
+    Raises SpecError for one that this host cannot give.
+    """
     found, faults = [], []
     if profile := process.apparmor_profile:
         # Under no_new_privs a confined process may add a profile to its own, not change it.
-        verb = "stack" if lsm.confined and process.no_new_privileges else "exec"
+        change = "exec" if at_exec else "changeprofile"
+        verb = "stack" if lsm.confined and process.no_new_privileges else change
         if lsm.apparmor is None:
             faults.append(
                 "apparmor profile is specified in config, but apparmor is disabled or not supported"
             )
         else:
             text = f"{verb} {profile}"
-            found.append(Label(lsm.apparmor, text, "apparmor failed to apply profile"))
+            file = lsm.apparmor if at_exec else lsm.apparmor.replace("exec", "current")
+            found.append(Label(file, text, "apparmor failed to apply profile"))
     if label := process.selinux_label:
         if not lsm.selinux:
             faults.append(
                 "selinux label is specified in config, but selinux is disabled or not supported"
             )
         else:
-            found.append(Label("exec", label, "unable to set the selinux label"))
+            file = "exec" if at_exec else "current"
+            found.append(Label(file, label, "unable to set the selinux label"))
     if faults:
         raise SpecError(tuple(faults))
     return tuple(found)

@@ -19,49 +19,75 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from .executor import Executor
+
+# What is asked comes by a descriptor: a command line is short, and can be read by everybody.
 _PROGRAM = """\
-import sys
-sys.path[:0] = {folders!r}
+import marshal, os, sys
+question, answer = int(sys.argv[1]), int(sys.argv[2])
+with open(question, "rb") as file:
+    folders, text = marshal.load(file)
+sys.path[:0] = folders
 from libcontainer.sibling import main
-main(sys.argv[1], int(sys.argv[2]))
+main(text, answer)
 """
-_ABOVE = 64  # where descriptors stand aside while they are put in order
 
 
 def create_beside(
-    id: str, options: Mapping[str, Any], *, stdio: Sequence[int], python: str = sys.executable
+    id: str,
+    options: Mapping[str, Any],
+    *,
+    stdio: Sequence[int],
+    python: str = sys.executable,
+    executors: Sequence[Executor] = (),
 ) -> int:
     """Create a container by a fresh interpreter; return init's pid, which is our child.
 
     `options` are CreateOptions' names.  `stdio` becomes 0, 1, 2, 3 ... of the container.  `python`
-    is the interpreter, for programs that are not one themselves.  Raises ContainerError.
+    is the interpreter, for programs that are not one themselves; with executors it runs from a
+    copy that nobody can write, since one of them may become what the container runs.  Raises
+    ContainerError.
     """
+    asked = {"id": id} | dict(options)
+    if executors:
+        asked["executors"] = _pickled(executors)
+    folders = [folder for folder in sys.path if folder]
     reader, writer = os.pipe()
-    aside = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _ABOVE) for fd in (*stdio, writer)]
-    os.close(writer)
+    opened, aside = [writer], []
+    question, answer = len(stdio), len(stdio) + 1
+
+    def stand_aside(fd: int) -> int:
+        """Copy a descriptor to where none of the child's numbers is."""
+        aside.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, answer + 1))
+        return aside[-1]
+
     try:
-        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(aside)]
-        folders = [folder for folder in sys.path if folder]
-        text = codec.dumps({"id": id} | dict(options))
-        argv = [python, "-IBXutf8", "-c", _PROGRAM.format(folders=folders), text, str(len(stdio))]
+        opened.append(_written(folders, codec.dumps(asked)))
+        own = (*stdio, opened[-1], writer)
+        actions = [(os.POSIX_SPAWN_DUP2, stand_aside(fd), number) for number, fd in enumerate(own)]
+        argv = [python, "-IBXutf8", "-c", _PROGRAM, str(question), str(answer)]
+        program, env = python, {}
+        if executors:
+            opened.append(_sealed(python))
+            program, env = f"/proc/self/fd/{stand_aside(opened[-1])}", _libraries()
         # A spawn, not a fork: nothing of ours runs in the child.
-        pid = os.posix_spawn(python, argv, {}, file_actions=actions)
+        pid = os.posix_spawn(program, argv, env, file_actions=actions)
     finally:
-        for fd in aside:
+        for fd in (*opened, *aside):
             os.close(fd)
     with os.fdopen(reader, "rb") as file:
         said = file.read()
     os.waitpid(pid, 0)
     if not said:
         raise InitFailed("", None, "the interpreter that creates the container has failed")
-    answer = codec.loads(said.decode())
-    failed = "error" in answer
+    told = codec.loads(said.decode())
+    failed = "error" in told
     # What stood between the interpreter and init, and after a failure init too: ours to reap.
-    for child in answer["children"] if failed else answer["children"][:-1]:
+    for child in told["children"] if failed else told["children"][:-1]:
         os.waitpid(child, 0)
     if failed:
-        raise _error(answer["error"])
-    return int(answer["children"][-1])
+        raise _error(told["error"])
+    return int(told["children"][-1])
 
 
 def main(text: str, answer: int) -> None:
@@ -71,16 +97,66 @@ def main(text: str, answer: int) -> None:
     os.set_inheritable(answer, False)
     asked = codec.loads(text)
     id = asked.pop("id")
+    pickled = asked.pop("executors", "")
     options = CreateOptions(**asked | {"extra_env": tuple(asked.pop("extra_env", ()))})
     options.as_sibling = True
     told: dict[str, Any] = {"children": []}
     options.on_children = lambda children: told.update(children=children)
     try:
+        if pickled:
+            import pickle  # rare
+
+            options.executors = pickle.loads(bytes.fromhex(pickled))
         create(id, options)
     except BaseException as e:
         told["error"] = _described(e)
     os.write(answer, codec.dumps(told).encode())
     os._exit(0)
+
+
+def _written(folders: list[str], text: str) -> int:
+    """Return a file that holds what the interpreter is asked, to be read from its beginning."""
+    import marshal
+
+    fd = os.memfd_create("question", os.MFD_CLOEXEC)
+    with open(fd, "wb", closefd=False) as file:
+        marshal.dump((folders, text), file)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def _pickled(executors: Sequence[Executor]) -> str:
+    import pickle  # rare
+
+    try:
+        return pickle.dumps(tuple(executors)).hex()
+    except (pickle.PicklingError, AttributeError, TypeError) as e:
+        text = f"an executor must be of a class that can be imported: {e}"
+        raise InitFailed("executor", None, text) from e
+
+
+def _sealed(python: str) -> int:
+    """Return a copy of an interpreter to execute, that nobody can write, close-on-exec."""
+    from .process.stub.memfd import sealed  # rare
+
+    with open(python, "rb") as file:
+        image = file.read()
+    if image[:4] != b"\x7fELF":
+        # A script would be read again, by its number, when that is closed.
+        raise InitFailed("executor", None, f"{python}: not a program that can be copied")
+    return sealed(image, name="python")
+
+
+def _libraries() -> dict[str, str]:
+    """Return the environment by which a copy finds the interpreter's own library, if it has one.
+
+    The program finds it beside itself, which is nowhere for a copy.
+    """
+    import sysconfig  # rare
+
+    if not sysconfig.get_config_var("Py_ENABLE_SHARED"):
+        return {}
+    return {"LD_LIBRARY_PATH": str(sysconfig.get_config_var("LIBDIR"))}
 
 
 def _described(e: BaseException) -> list[Any]:

@@ -52,6 +52,7 @@ class SavedState(Record):
     directories: tuple[str, ...] = ()  # made on the host beside the cgroup, to remove in order
     hooks: tuple[str, ...] = ()  # kinds that the document has, of those that follow create
     keyring: bool = True  # it has a session keyring of its own
+    executor: str | None = None  # what runs in place of a program
     oci_version: str = OCI_VERSION
 
 

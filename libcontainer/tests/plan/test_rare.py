@@ -224,3 +224,48 @@ def test_net_devices(plan):
 
     assert found.net_devices == {"a": "a", "b": "eth0"}
     assert found.meet
+
+
+def test_list_of_a_workload_that_is_no_program(plan):
+    """
+    All that a program's list has before its start, under the workload's name; nothing is looked
+    for and nothing executed.
+    """
+    program = last_mile(plan())
+    without = last_mile(plan(executor="a-name-of-twenty-bytes", sealed=True))
+
+    assert without[1].args[1] == "text:a-name-of-twent"
+    assert "execve" not in [entry.call for entry in without]
+    rest = [entry for entry in program if entry.call != "faccessat2"]
+    assert without[2:] == rest[2:-3]
+
+
+@pytest.mark.parametrize("user", [False, True], ids=["the-hosts", "own-user"])
+@pytest.mark.parametrize("sealed", [False, True], ids=["open", "sealed"])
+def test_where_an_interpreter_may_run(plan, user, sealed):
+    """
+    It is a sealed copy, or nobody there is root of the host.
+    """
+    changes = joining(new=["mount", "pid", *(["user"] if user else [])])
+    changes["linux"] |= OWN if user else {}
+
+    if user or sealed:
+        assert plan(changes, executor="x", sealed=sealed).executor == "x"
+    else:
+        with pytest.raises(SpecError, match="x needs a user namespace of the container's own"):
+            plan(changes, executor="x", sealed=sealed)
+
+
+def test_where_no_interpreter_may_be_seen(plan):
+    """
+    By other containers, and by what else runs in this one.
+    """
+    changes = joining(new=["mount"]) | {"hooks": {"startContainer": [{"path": "/bin/true"}]}}
+
+    with pytest.raises(SpecError) as e:
+        plan(changes, executor="x", sealed=True)
+
+    assert e.value.faults == (
+        "x needs a new pid namespace",
+        "startContainer hooks are not supported beside x",
+    )

@@ -18,7 +18,7 @@ from libcontainer.plan.lastmile import (
     wait_and_run,
 )
 from libcontainer.process.init import _place
-from libcontainer.process.lastmile import program
+from libcontainer.process.lastmile import program, system_calls
 from libcontainer.process.stub.image import Address, Buffer, Call, Pointers, Struct, build_image
 
 NUMBERS = {name: 1000 + i for i, name in enumerate(["write", "read", "execve", "seccomp", "a"])}
@@ -32,9 +32,8 @@ def make(entries, **changes):
         "env": ("A=\udcff",),
         "filter": b"",
         "numbers": NUMBERS,
-        "report": 3,
     } | changes
-    return program(entries, **given)
+    return program(system_calls(entries, **given), report=3)
 
 
 def image(calls):

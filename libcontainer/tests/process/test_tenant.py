@@ -14,13 +14,13 @@ from libcontainer.plan.lastmile import Entry
 from libcontainer.plan.process import Command
 from libcontainer.plan.tenant import TenantHost, plan_tenant
 from libcontainer.process import channel as ch
-from libcontainer.process.lastmile import program
+from libcontainer.process.lastmile import program, system_calls
 from libcontainer.process.tenant import Inside, Program, Tenant, spawn
 from libcontainer.spec.process import Process
 
 
 def image(kernel, entries, handles):
-    return program(
+    calls = system_calls(
         entries,
         handles=handles,
         path="/x",
@@ -28,8 +28,8 @@ def image(kernel, entries, handles):
         env=(),
         filter=b"",
         numbers=kernel.number,
-        report=2,
     )
+    return program(calls, report=2)
 
 
 @pytest.fixture

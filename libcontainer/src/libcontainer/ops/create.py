@@ -18,10 +18,11 @@ from .bundle import Bundle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from libcgroups.protocol import CgroupManager
 
+    from ..executor import Executor
     from ..plan.plan import Plan
     from ..spec.hooks import Hooks
     from ..spec.mounts import Mount
@@ -48,11 +49,13 @@ class CreateOptions:
         cgroups_disabled: bool = False,
         rootless: bool | None = None,
         as_sibling: bool = False,
+        executors: Sequence[Executor] = (),
         on_terminal: Callable[[int], None] | None = None,
         on_children: Callable[[list[int]], None] | None = None,
     ) -> None:
         """`on_terminal` gets the master of the container's terminal, where no socket does.
 
+        The first of `executors` that the document is for runs in place of its command.
         `on_children` gets, at the end, all processes that were made, init last, whatever has
         become of them; with `as_sibling` they are the parent's to reap.
         """
@@ -71,6 +74,7 @@ class CreateOptions:
         self.cgroups_disabled = cgroups_disabled
         self.rootless = rootless
         self.as_sibling = as_sibling
+        self.executors = executors
         self.on_terminal = on_terminal
         self.foreground = False  # we show the terminal on our own; set by `run`
         self.on_children = on_children
@@ -84,9 +88,10 @@ def create(id: str, options: CreateOptions) -> int:
     """
     state.check_id(id)
     bundle = Bundle(options.bundle, options.config, options.extra_mounts)
+    executor = _executor(bundle, options)
     sockets = _Sockets(bundle, options)
     check_preserved(options.preserve_fds)
-    making = _Making(id, bundle, options)
+    making = _Making(id, bundle, options, executor)
     try:
         making.claim_cgroup()
         plan = making.plan()
@@ -124,8 +129,10 @@ class _Sockets:
 class _Making:
     """One container while it is made: what there is of it, and so what is to be undone."""
 
-    def __init__(self, id: str, bundle: Bundle, options: CreateOptions) -> None:
-        self.id, self.bundle, self.options = id, bundle, options
+    def __init__(
+        self, id: str, bundle: Bundle, options: CreateOptions, executor: Executor | None
+    ) -> None:
+        self.id, self.bundle, self.options, self.executor = id, bundle, options, executor
         self.directory = state.claim(options.root, id)
         self.cgroup: CgroupManager | None = None
         self.saved: state.SavedState | None = None
@@ -161,6 +168,8 @@ class _Making:
                 extra_env=options.extra_env,
                 keep_groups=wishes is not None and wishes.keep_groups,
                 seccomp_strict=wishes is not None and wishes.seccomp_strict,
+                executor=self.executor.name if self.executor is not None else None,
+                sealed=self.executor is not None and _is_sealed(),
             ),
         )
 
@@ -168,6 +177,7 @@ class _Making:
         """Open what init takes along, all of it before the clone."""
         self.directory.keep_document(self.bundle.text)
         self.own = own = Belongings()
+        own.executor = self.executor
         own.gate = self.directory.make_fifo()
         if plan.seccomp is not None:
             from libseccomp.cache import load  # only with a profile
@@ -254,6 +264,20 @@ class _Making:
         if self.own is not None and self.own.gate >= 0:
             posix.close(self.own.gate)
             self.own.gate = -1
+
+
+def _executor(bundle: Bundle, options: CreateOptions) -> Executor | None:
+    if not options.executors:
+        return None
+    from ..executor import choose  # rare
+
+    return choose(options.executors, bundle.spec)
+
+
+def _is_sealed() -> bool:
+    from ..executor import is_sealed  # rare
+
+    return is_sealed()
 
 
 _UNIFIED = "/sys/fs/cgroup/cgroup.controllers"
@@ -343,6 +367,7 @@ def _saved(id: str, plan: Plan, cgroup: CgroupManager, options: CreateOptions) -
         directories=tuple([d for a in plan.adjustments for d in a.directories()]),
         hooks=tuple(kinds),
         keyring=not options.no_new_keyring,
+        executor=plan.executor,
     )
 
 

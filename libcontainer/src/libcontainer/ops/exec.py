@@ -95,6 +95,9 @@ def _refuse(saved: SavedState, status: str, options: ExecOptions) -> None:
         text = "cannot exec in a stopped container"
     elif status == PAUSED and not options.ignore_paused:
         text = "cannot exec in a paused container (use --ignore-paused to override)"
+    elif saved.executor is not None:
+        # It would meet an interpreter (processes.md decision 23).
+        text = f"cannot exec in a container that runs {saved.executor}"
     else:
         return
     raise WrongStatus(saved.id, status, text)

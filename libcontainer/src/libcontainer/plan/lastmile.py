@@ -170,13 +170,18 @@ def change_directory(path: str) -> list[Entry]:
 
 
 def reduce(
-    payload: Payload, *, first_own: int, cwd: str | None = None, cwd_late: str | None
+    payload: Payload,
+    *,
+    first_own: int,
+    cwd: str | None = None,
+    cwd_late: str | None,
+    program: bool = True,
 ) -> list[Entry]:
     """Give up everything that the payload is not to have.
 
     `first_own` is the first descriptor that is ours: sync, then the gate; they alone stay open
     until the payload.  `cwd` is the working directory if there is no handle of it, `cwd_late` if
-    root itself could not open it.
+    root itself could not open it.  `program`: the payload is one, at `data:path`.
     """
     sets = payload.capabilities
     entries = [
@@ -209,9 +214,10 @@ def reduce(
     entries += _ambient(sets)
     if cwd_late is not None:
         entries += change_directory(cwd_late)
+    # With the credentials of the execve: create, not start, says that a command cannot run.
+    look = (c.AT_FDCWD, "data:path", 1, c.AT_EACCESS)
     entries += [
-        # With the credentials of the execve: create, not start, says that a command cannot run.
-        Entry("faccessat2", (c.AT_FDCWD, "data:path", 1, c.AT_EACCESS), "look at the command"),
+        *([Entry("faccessat2", look, "look at the command")] if program else []),
         # Closed, not just close-on-exec: an open directory would still be a way out while the
         # payload's path is resolved (CVE-2024-21626).  Before the filter, which may deny it.
         Entry("close_range", (first_own + 2, 0xFFFFFFFF, 0), "close what is not for the payload"),

@@ -56,6 +56,8 @@ class Options(Record):
     extra_env: tuple[str, ...] = ()  # after the document's own
     keep_groups: bool = False  # supplementary groups stay the caller's
     seccomp_strict: bool = False
+    executor: str | None = None  # what runs in place of the command's program
+    sealed: bool = False  # the runtime's interpreter is a copy that nobody can write
 
 
 def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
@@ -94,6 +96,7 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         build=tuple(build),
         finish=(*_sysctls(linux), *finish_steps(spec, linux, late)),
         command=command(process, options.extra_env),
+        executor=options.executor,
         payload=payload(
             process,
             linux,
@@ -105,7 +108,7 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
             ),
             keep_groups=options.keep_groups,
         ),
-        labels=_labels(process, host, namespaces),
+        labels=_labels(process, host, namespaces, options),
         inherited=inherited(linux),
         umask=umask(process),
         adjustments=(*adjustments(process, linux, affinity=None), *_rdt(linux, host, options)),
@@ -132,13 +135,19 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
     )
 
 
-def _labels(process: Process, host: Host, namespaces: Namespaces) -> tuple[Entry, ...]:
+def _labels(
+    process: Process, host: Host, namespaces: Namespaces, options: Options
+) -> tuple[Entry, ...]:
     if not process.apparmor_profile and not process.selinux_label:
         return ()
     from ..lsm import Lsm, labels  # rare
     from .labels import write_labels
 
-    found = labels(process, Lsm(host.apparmor, host.confined, host.selinux))
+    found = labels(
+        process,
+        Lsm(host.apparmor, host.confined, host.selinux),
+        at_exec=options.executor is None,
+    )
     if namespaces.pid is not None:
         # Of the process after the fork, which only its own procfs entry knows.
         return tuple(write_labels(found, handle="attr", folder="self/attr/"))
@@ -247,6 +256,10 @@ def _refuse(spec: Spec, linux: Linux, host: Host, namespaces: Namespaces, option
         # What init forks is in that pid namespace, and would be an interpreter before it is a hook.
         text = "createContainer hooks where a pid namespace is joined beside a new user namespace"
         faults.append(f"not supported: {text}")
+    if options.executor is not None:
+        from .rare import executor_faults
+
+        faults += executor_faults(options.executor, spec, namespaces, sealed=options.sealed)
     if namespaces.joins("user") and (linux.uid_mappings or linux.gid_mappings):
         # Engines repeat them; other ones would be a container that is not what was asked for.
         if _sorted(_mapping(linux)) != _sorted(host.mapping or Mapping((), ())):

@@ -33,6 +33,7 @@ class Plan(Record):
     build: tuple[Step, ...]  # mounts and devices
     finish: tuple[Step, ...]  # after the hooks
     command: Command
+    executor: str | None  # the name of what runs in place of the command's program
     payload: Payload
     labels: tuple[Entry, ...]  # of the list: what writes the labels of the next exec
     inherited: tuple[Entry, ...]  # of the list: what the payload keeps over its exec

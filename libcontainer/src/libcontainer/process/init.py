@@ -35,6 +35,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from libcgroups.entry import Entry as CgroupEntry
 
+    from ..executor import Executor
     from ..kernel.linux import LinuxKernel
     from ..plan.plan import Plan
     from .sources import Sources
@@ -54,6 +55,7 @@ class Belongings:
         self.filter_flags = 0
         self.notifies = False  # the filter has a listener
         self.console: ConsoleSocket | None = None
+        self.executor: Executor | None = None  # what runs in place of a program
         self.hook_output = -1, -1  # where hooks write; -1: kept for the error text
         self.hook_state = ""  # with %d for the pid as init sees it
 
@@ -117,7 +119,7 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
     cwd, cwd_late = _open_cwd(plan, rootfs, kernel)
     if cwd_late is not None:
         posix.write(channel.writer, CWD_LATE)  # main must know which list it hears about
-    path = command.find(plan.command, env, kernel, rootfs.fd)
+    path = "" if plan.executor else command.find(plan.command, env, kernel, rootfs.fd)
     if plan.terminal is not None and own.console is not None:
         make_console(plan.terminal, rootfs, kernel, own.console, plan.payload.uid)
     else:
@@ -137,7 +139,7 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
     # Engines leak descriptors to us; not even the stub is to have them.
     kernel.close_at_exec(first)
     handles = _place(handles, first)
-    image = lastmile.program(
+    calls = lastmile.system_calls(
         last_mile(plan, cwd_late=cwd_late, filter_flags=own.filter_flags),
         handles=handles,
         path=path,
@@ -145,20 +147,25 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
         env=env,
         filter=own.filter,
         numbers=kernel.number,
-        report=handles["sync"],
     )
     posix.umask(plan.umask)
     reset_signals()
+    if own.executor is not None:
+        from .walk import be, walk  # loaded by main
+
+        report, gate = handles["sync"], handles["gate"]
+        walk(calls, kernel, report=report)
+        be(own.executor, plan.command.args, env, report=report, gate=gate)
     if plan.become_uid not in (None, 0):
         kernel.raise_ambient()  # else the stub's exec would drop what its list needs
-    lastmile.run(image)
+    lastmile.run(lastmile.program(calls, report=handles["sync"]))
 
 
 def last_mile(plan: Plan, *, cwd_late: str | None = None, filter_flags: int = 0) -> list[Entry]:
     """Return the list of a plan, in order: up to `R`, up to `S`, the wait, the payload."""
     own_mounts = plan.namespaces.own("mount")
     return [
-        *hide(),
+        *(hide(plan.executor[:15]) if plan.executor else hide()),
         *enter_root(
             pivot=plan.pivot,
             mount_namespace=own_mounts,
@@ -175,8 +182,10 @@ def last_mile(plan: Plan, *, cwd_late: str | None = None, filter_flags: int = 0)
             plan.payload.replace(filter_flags=filter_flags),
             first_own=3 + plan.preserve_fds,
             cwd_late=cwd_late,
+            program=not plan.executor,
         ),
-        *wait_and_run(),
+        # Without a program, the interpreter does what is left of it: see walk.py.
+        *(wait_and_run() if not plan.executor else ()),
     ]
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .stub.image import Argument
 
 
-def program(
+def system_calls(
     entries: Sequence[Entry],
     *,
     handles: Mapping[str, int],
@@ -26,12 +26,11 @@ def program(
     env: Sequence[str],
     filter: bytes,
     numbers: Mapping[str, int],
-    report: int,
-) -> bytes:
-    """Return the stub's image for a list.
+) -> list[Call]:
+    """Return a list with numbers and data for names.
 
     `handles` are descriptors by the names that the list uses; `filter` is a program of classic
-    BPF, 8 bytes an instruction; `report` is where the stub tells failures.
+    BPF, 8 bytes an instruction.
     """
     data: dict[str, Argument] = {
         "path": _text(path),
@@ -57,7 +56,7 @@ def program(
             return _into_cgroup(handles[value])
         return scratch if kind == "buffer" else data[value]
 
-    calls = [
+    return [
         Call(
             numbers[e.call],
             [argument(a, index) for a in e.args],
@@ -68,6 +67,10 @@ def program(
         )
         for index, e in enumerate(entries)
     ]
+
+
+def program(calls: Sequence[Call], *, report: int) -> bytes:
+    """Return the stub's image for a list; `report` is where it tells failures."""
     return build_image(calls, arch=posix.uname().machine, report_fd=report)
 
 

@@ -223,7 +223,7 @@ class Tenant:
         first = 3 + self.plan.preserve_fds
         names = handle_names(self.plan, self.way)
         numbers = {name: first + i for i, name in enumerate(names)}
-        image = lastmile.program(
+        calls = lastmile.system_calls(
             mile,
             handles=numbers,
             path=self.program.path,
@@ -231,8 +231,8 @@ class Tenant:
             env=self.program.env,
             filter=self.filter,
             numbers=self.kernel.number,
-            report=numbers["sync"],
         )
+        image = lastmile.program(calls, report=numbers["sync"])
         own: dict[str, int] = {
             "sync": talk.writer,
             "go": talk.go_reader,
