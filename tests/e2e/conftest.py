@@ -297,8 +297,9 @@ def cgroup_directories():
 def children():
     found = []
     for task in os.listdir("/proc/self/task"):
-        text = Path(f"/proc/self/task/{task}/children").read_text()
-        found += [int(pid) for pid in text.split()]
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread just ended
+            text = Path(f"/proc/self/task/{task}/children").read_text()
+            found += [int(pid) for pid in text.split()]
     return found
 
 
