@@ -7,24 +7,28 @@ if TYPE_CHECKING:
     from ._record import Record
     from .args import (
         RECORDS,
-        CreateArgs,
         DeleteArgs,
-        ExecArgs,
         GlobalArgs,
-        HelpArgs,
         Invocation,
         KillArgs,
         ListArgs,
-        RunArgs,
         StartArgs,
         StateArgs,
-        VersionArgs,
         parse,
     )
     from .checkpointing import CheckpointArgs, RestoreArgs
     from .commands import OCI
     from .errors import UsageError
-    from .hosting import CompletionArgs, FeaturesArgs, InfoArgs, SetupArgs, SpecArgs
+    from .hosting import (
+        CompletionArgs,
+        FeaturesArgs,
+        HelpArgs,
+        InfoArgs,
+        SetupArgs,
+        SpecArgs,
+        VersionArgs,
+    )
+    from .making import CreateArgs, ExecArgs, RunArgs
     from .manual import man_page, man_pages
     from .people import complete, completion_script, completion_variable, group, help_text, hint
     from .running import EventsArgs, MountsArgs, PauseArgs, PsArgs, ResumeArgs, UpdateArgs
@@ -50,13 +54,13 @@ _HOME = {
     "CheckpointArgs": "checkpointing",
     "Command": "table",
     "CompletionArgs": "hosting",
-    "CreateArgs": "args",
+    "CreateArgs": "making",
     "DeleteArgs": "args",
     "EventsArgs": "running",
-    "ExecArgs": "args",
+    "ExecArgs": "making",
     "FeaturesArgs": "hosting",
     "GlobalArgs": "args",
-    "HelpArgs": "args",
+    "HelpArgs": "hosting",
     "InfoArgs": "hosting",
     "Invocation": "args",
     "KillArgs": "args",
@@ -70,7 +74,7 @@ _HOME = {
     "Record": "_record",
     "RestoreArgs": "checkpointing",
     "ResumeArgs": "running",
-    "RunArgs": "args",
+    "RunArgs": "making",
     "SetupArgs": "hosting",
     "SpecArgs": "hosting",
     "StartArgs": "args",
@@ -78,7 +82,7 @@ _HOME = {
     "Table": "table",
     "UpdateArgs": "running",
     "UsageError": "errors",
-    "VersionArgs": "args",
+    "VersionArgs": "hosting",
     "complete": "people",
     "completion_script": "people",
     "completion_variable": "people",

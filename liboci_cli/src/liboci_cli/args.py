@@ -9,7 +9,7 @@ as underscores; None means "not given" and only that.
 
 from __future__ import annotations
 
-from ._record import Record, i64
+from ._record import Record
 from .commands import OCI
 from .errors import UsageError
 from .reader import read_command, read_globals
@@ -43,56 +43,10 @@ class GlobalArgs(Record):
     systemd_log: bool = False
 
 
-class CreateArgs(Record):
-    """`create`."""
-
-    id: str
-    bundle: str | None = None  # None: the current directory
-    config: str = "config.json"  # seen from the bundle
-    console_socket: str | None = None
-    pidfd_socket: str | None = None
-    pid_file: str | None = None
-    no_pivot: bool = False
-    no_new_keyring: bool = False
-    preserve_fds: i64 = 0  # descriptors from 3 on, beside those of $LISTEN_FDS
-    no_subreaper: bool = False
-
-
-class RunArgs(CreateArgs):
-    """`run`."""
-
-    detach: bool = False
-    keep: bool = False
-
-
 class StartArgs(Record):
     """`start`."""
 
     id: str
-
-
-class ExecArgs(Record):
-    """`exec`."""
-
-    id: str
-    command: tuple[str, ...] = ()  # the program and its arguments
-    process: str | None = None  # a file; goes before all that describes the process
-    cwd: str | None = None
-    env: tuple[str, ...] = ()  # NAME=VALUE
-    tty: bool = False
-    user: str | None = None  # as typed: UID[:GID]
-    additional_gids: tuple[str, ...] = ()  # as typed
-    cap: tuple[str, ...] = ()
-    no_new_privs: bool = False
-    apparmor: str | None = None
-    process_label: str | None = None
-    console_socket: str | None = None
-    pidfd_socket: str | None = None
-    detach: bool = False
-    pid_file: str | None = None
-    preserve_fds: i64 = 0
-    cgroup: tuple[str, ...] = ()  # as typed: [CONTROLLER,...:]PATH
-    ignore_paused: bool = False
 
 
 class StateArgs(Record):
@@ -123,16 +77,6 @@ class ListArgs(Record):
 
     format: str = "table"  # table, json
     quiet: bool = False
-
-
-class HelpArgs(Record):
-    """`help`, `--help`, or nothing at all."""
-
-    topic: str | None = None  # a command; None: the program
-
-
-class VersionArgs(Record):
-    """`--version`."""
 
 
 class Records(_Records):
@@ -173,17 +117,16 @@ class Records(_Records):
 RECORDS = Records(
     {
         "": GlobalArgs,
-        "run": RunArgs,
-        "create": CreateArgs,
         "start": StartArgs,
-        "exec": ExecArgs,
         "state": StateArgs,
         "kill": KillArgs,
         "delete": DeleteArgs,
         "list": ListArgs,
-        "help": HelpArgs,
     },
     {
+        "run": ("making", "RunArgs"),
+        "create": ("making", "CreateArgs"),
+        "exec": ("making", "ExecArgs"),
         "ps": ("running", "PsArgs"),
         "events": ("running", "EventsArgs"),
         "update": ("running", "UpdateArgs"),
@@ -197,6 +140,7 @@ RECORDS = Records(
         "info": ("hosting", "InfoArgs"),
         "setup": ("hosting", "SetupArgs"),
         "completion": ("hosting", "CompletionArgs"),
+        "help": ("hosting", "HelpArgs"),
     },
 )
 
@@ -227,14 +171,18 @@ def parse(
     given, words = read_globals(argv, table)
     asked = [given.pop(request, False) for request in ("help", "version")]
     globals = records[""](**given)
-    if asked[1]:
-        return Invocation(globals, "version", VersionArgs())
-    if asked[0] or not words:
+    if asked[0] or asked[1] or not words:
+        from .hosting import HelpArgs, VersionArgs  # for people
+
+        if asked[1]:
+            return Invocation(globals, "version", VersionArgs())
         return Invocation(globals, "help", HelpArgs())
     try:
         command, values = read_command(words, table, program)
     except UsageError as e:
         raise UsageError(e.text, e.exit_status, e.command, globals, e.word) from None
     if "help" in values:
+        from .hosting import HelpArgs
+
         return Invocation(globals, "help", HelpArgs(command.name))
     return Invocation(globals, command.name, records[command.name](**values))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from .table import (
     FLAG,
-    INT,
     PATH,
     REQUEST,
     TEXT,
-    TEXTS,
     Argument,
     Command,
     Option,
@@ -93,81 +91,8 @@ def _global_options() -> tuple[Option, ...]:
     )
 
 
-def _new_id() -> Argument:
-    return Argument("id", "ID", "the container's name, unique below the state directory")
-
-
-def _id() -> Argument:
+def id_argument() -> Argument:
     return Argument("id", "ID", "the container's name", offers="containers")
-
-
-def _create_options() -> tuple[Option, ...]:
-    return (
-        Option(("bundle", "b"), PATH, "directory of the bundle; by default the current one", "DIR"),
-        Option(
-            ("config", "f"),
-            PATH,
-            "configuration to use, seen from the bundle",
-            "FILE",
-            default="config.json",
-        ),
-        Option(
-            ("console-socket", "c"),
-            PATH,
-            "unix socket that is sent the master side of the container's terminal",
-            "PATH",
-        ),
-        Option(
-            ("pidfd-socket",),
-            PATH,
-            "unix socket that is sent a pidfd of the container's first process",
-            "PATH",
-        ),
-        Option(("pid-file", "p"), PATH, "write the pid of that process to a file", "PATH"),
-        Option(
-            ("no-pivot",),
-            FLAG,
-            "move the root instead of pivot_root, for a rootfs on the initial ramfs",
-        ),
-        Option(("no-new-keyring",), FLAG, "keep the caller's session keyring"),
-        Option(
-            ("preserve-fds",),
-            INT,
-            "pass N descriptors from 3 on to the container, beside those of $LISTEN_FDS",
-            "N",
-            default="0",
-        ),
-    )
-
-
-def _create() -> Command:
-    return Command(
-        "create",
-        "create a container",
-        "Makes the container that the bundle's configuration describes, up to the point where"
-        " only its program is missing: that one waits for the start command.",
-        ("create --bundle /srv/web web1",),
-        _create_options()
-        + (Option(("no-subreaper",), FLAG, "accepted for run's sake, without effect"),),
-        (_new_id(),),
-    )
-
-
-def _run() -> Command:
-    return Command(
-        "run",
-        "create and start a container",
-        "Does what create and start do, waits for the container's end and deletes it. The exit"
-        " status is the container's; 128 and the signal's number if a signal ended it.",
-        ("run --bundle /srv/web web1", "run --detach --pid-file /run/web1.pid web1"),
-        _create_options()
-        + (
-            Option(("detach", "d"), FLAG, "return when the container runs"),
-            Option(("keep",), FLAG, "do not delete the container when it has ended"),
-            Option(("no-subreaper",), FLAG, "do not adopt what the container's processes leave"),
-        ),
-        (_new_id(),),
-    )
 
 
 def _start() -> Command:
@@ -176,85 +101,7 @@ def _start() -> Command:
         "start the program of a created container",
         "Lets the waiting process of a created container become its program.",
         ("start web1",),
-        arguments=(_id(),),
-    )
-
-
-def _exec() -> Command:
-    return Command(
-        "exec",
-        "run one more program in a container",
-        "Runs a program beside the container's own, with all that the container's configuration"
-        " says of its process, as far as the options do not change it. What follows the id is the"
-        " program and its arguments. The exit status is the program's; 128 and the signal's number"
-        " if a signal ended it; 255 if it could not be run.",
-        (
-            "exec web1 ls -l /srv",
-            "exec --tty --env TERM=xterm --user 1000:1000 web1 sh",
-            "exec --process job.json --detach --pid-file /run/job.pid web1",
-        ),
-        _exec_process_options() + _exec_options(),
-        (
-            _id(),
-            Argument(
-                "command",
-                "COMMAND",
-                "the program and its arguments; none with --process",
-                required=False,
-                many=True,
-            ),
-        ),
-        options_stop=True,
-    )
-
-
-def _exec_process_options() -> tuple[Option, ...]:
-    """Options that say what the process is; `--process` goes before all the others."""
-    return (
-        Option(
-            ("process", "p"),
-            PATH,
-            "take the whole process from a file, a JSON object as in the configuration",
-            "FILE",
-        ),
-        Option(("cwd",), PATH, "working directory in the container", "DIR"),
-        Option(("env", "e"), TEXTS, "set a variable of the environment", "NAME=VALUE"),
-        Option(("tty", "t"), FLAG, "give the process a terminal"),
-        Option(("user", "u"), TEXT, "numbers of user and, if it differs, group", "UID[:GID]"),
-        Option(("additional-gids", "g"), TEXTS, "add a supplementary group", "GID"),
-        Option(("cap", "c"), TEXTS, "add a capability", "CAP", offers="capabilities"),
-        Option(("no-new-privs",), FLAG, "let the process gain no privileges"),
-        Option(("apparmor",), TEXT, "AppArmor profile of the process", "PROFILE"),
-        Option(("process-label",), TEXT, "SELinux label of the process", "LABEL"),
-    )
-
-
-def _exec_options() -> tuple[Option, ...]:
-    """Options that say what happens around the process."""
-    return (
-        Option(
-            ("console-socket",),
-            PATH,
-            "unix socket that is sent the master side of the process's terminal",
-            "PATH",
-        ),
-        Option(("pidfd-socket",), PATH, "unix socket that is sent a pidfd of the process", "PATH"),
-        Option(("detach", "d"), FLAG, "return when the process runs"),
-        Option(("pid-file",), PATH, "write the pid of the process to a file", "PATH"),
-        Option(
-            ("preserve-fds",), INT, "pass N descriptors from 3 on to the process", "N", default="0"
-        ),
-        Option(
-            ("cgroup",),
-            TEXTS,
-            "run the process in a cgroup below the container's; v1 takes one for each controller",
-            "[CONTROLLER,...:]PATH",
-        ),
-        Option(
-            ("ignore-paused",),
-            FLAG,
-            "allow a paused container: the process begins when it is resumed",
-        ),
+        arguments=(id_argument(),),
     )
 
 
@@ -264,7 +111,7 @@ def _state() -> Command:
         "show the state of a container",
         "Prints the state as a JSON object: status, pid, bundle and annotations.",
         ("state web1",),
-        arguments=(_id(),),
+        arguments=(id_argument(),),
     )
 
 
@@ -284,7 +131,7 @@ def _kill() -> Command:
             ),
         ),
         (
-            _id(),
+            id_argument(),
             Argument(
                 "signal",
                 "SIGNAL",
@@ -317,7 +164,7 @@ def _delete() -> Command:
                 "ID is a POSIX extended regular expression: delete all containers that match",
             ),
         ),
-        (_id(),),
+        (id_argument(),),
     )
 
 
@@ -342,25 +189,13 @@ def _list() -> Command:
     )
 
 
-def _help() -> Command:
-    return Command(
-        "help",
-        "show help for the program or a command",
-        "Shows what --help shows.",
-        ("help create",),
-        arguments=(
-            Argument("topic", "COMMAND", "what to explain", required=False, offers="commands"),
-        ),
-    )
-
-
 OCI = Table(
     _global_options,
     {
-        "run": _run,
-        "create": _create,
+        "run": _later("making", "run"),
+        "create": _later("making", "create"),
         "start": _start,
-        "exec": _exec,
+        "exec": _later("making", "exec"),
         "state": _state,
         "list": _list,
         "ps": _later("running", "ps"),
@@ -378,8 +213,8 @@ OCI = Table(
         "info": _later("hosting", "info"),
         "setup": _later("hosting", "setup"),
         "completion": _later("hosting", "completion"),
-        "help": _help,
-        "h": _help,
+        "help": _later("hosting", "help"),
+        "h": _later("hosting", "help"),
     },
     "Open Container Initiative runtime",
 )

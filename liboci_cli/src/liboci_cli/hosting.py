@@ -43,6 +43,16 @@ class SetupArgs(Record):
     engine: str
 
 
+class HelpArgs(Record):
+    """`help`, `--help`, or nothing at all."""
+
+    topic: str | None = None  # a command; None: the program
+
+
+class VersionArgs(Record):
+    """`--version`."""
+
+
 def spec() -> Command:
     return Command(
         "spec",
@@ -120,5 +130,17 @@ def setup() -> Command:
             Argument(
                 "engine", "ENGINE", "the engine", choices=_ENGINES, refusal="unknown engine: {}"
             ),
+        ),
+    )
+
+
+def help() -> Command:
+    return Command(
+        "help",
+        "show help for the program or a command",
+        "Shows what --help shows.",
+        ("help create",),
+        arguments=(
+            Argument("topic", "COMMAND", "what to explain", required=False, offers="commands"),
         ),
     )

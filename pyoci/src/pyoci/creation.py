@@ -9,7 +9,8 @@ from .output import absolute, made_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from liboci_cli.args import CreateArgs, GlobalArgs
+    from liboci_cli.args import GlobalArgs
+    from liboci_cli.making import CreateArgs
 
 
 def create_options(options: GlobalArgs, args: CreateArgs) -> CreateOptions:

@@ -8,7 +8,8 @@ from ..creation import create_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from liboci_cli.args import CreateArgs, GlobalArgs
+    from liboci_cli.args import GlobalArgs
+    from liboci_cli.making import CreateArgs
 
 
 def run(options: GlobalArgs, args: CreateArgs) -> int:

@@ -11,7 +11,8 @@ from ..output import BadOption, absolute, state_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from liboci_cli.args import ExecArgs, GlobalArgs
+    from liboci_cli.args import GlobalArgs
+    from liboci_cli.making import ExecArgs
 
 _LARGEST_ID = 2**32 - 2  # the one above means "leave it" to the kernel
 
@@ -85,7 +86,7 @@ def _read(path: str) -> str:
         raise BadOption(f"open {path}: {(e.strerror or '').lower()}") from e
     found = b""
     try:
-        while part := posix.read(fd, 1 << 20):
+        while part := posix.read(fd, 1 << 16):
             found += part
             if len(found) > 1 << 24:
                 raise BadOption(f"{path} is larger than 16 MiB")

@@ -7,7 +7,8 @@ from ..output import write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from liboci_cli.args import GlobalArgs, HelpArgs
+    from liboci_cli.args import GlobalArgs
+    from liboci_cli.hosting import HelpArgs
 
 
 def run(options: GlobalArgs, args: HelpArgs) -> int:

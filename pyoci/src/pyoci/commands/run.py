@@ -9,7 +9,8 @@ from ..log import environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from liboci_cli.args import GlobalArgs, RunArgs
+    from liboci_cli.args import GlobalArgs
+    from liboci_cli.making import RunArgs
 
 
 def run(options: GlobalArgs, args: RunArgs) -> int:

@@ -7,7 +7,8 @@ from ..versions import own_versions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from liboci_cli.args import GlobalArgs, VersionArgs
+    from liboci_cli.args import GlobalArgs
+    from liboci_cli.hosting import VersionArgs
 
 
 def run(options: GlobalArgs, args: VersionArgs) -> int:
