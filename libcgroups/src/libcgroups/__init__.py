@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from .entry import Entry
     from .errors import BusError, CgroupError, ControlFileError, ControllerMissing
     from .events import Events, PressureTrigger
-    from .manager import CgroupState, load_manager, open_manager
+    from .manager import load_manager, open_manager
     from .protocol import CgroupManager
     from .resources import (
         LinuxBlockIO,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         LinuxThrottleDevice,
         LinuxWeightDevice,
     )
+    from .state import CgroupState
     from .stats import Stats
 else:
 
@@ -38,7 +39,7 @@ else:
         "BusError": "errors",
         "CgroupError": "errors",
         "CgroupManager": "protocol",
-        "CgroupState": "manager",
+        "CgroupState": "state",
         "ControlFileError": "errors",
         "ControllerMissing": "errors",
         "Entry": "entry",

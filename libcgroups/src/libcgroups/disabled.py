@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .errors import CgroupError
-from .manager import CgroupState
+from .state import CgroupState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _READ = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW
 _WRITE = posix.O_WRONLY | posix.O_TRUNC | posix.O_CLOEXEC | posix.O_NOFOLLOW
 # A file that is not there: never was, went with its cgroup, or belongs to a feature that is off.
-_ABSENT = (ENOENT, ENODEV, EOPNOTSUPP)
+ABSENT = (ENOENT, ENODEV, EOPNOTSUPP)
 
 # How the kernel refuses a cgroup that belongs to others.
 REFUSED = (EACCES, EPERM, EROFS)
@@ -61,7 +61,7 @@ class Directory:
         try:
             return self.read(file)
         except ControlFileError as e:
-            if e.errno in _ABSENT:
+            if e.errno in ABSENT:
                 return None
             raise
 

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from ._record import Record
 from .errors import CgroupError
+from .state import ROOT, CgroupState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .protocol import CgroupManager
-
-ROOT = "/sys/fs/cgroup"
-
-
-class CgroupState(Record):
-    """Where a container's cgroup is, for whoever comes later.
-
-    The rules of `cgroupsPath` depend on the caller's own cgroup, so they are followed once.
-    """
-
-    manager: str  # "v1", "v2", "systemd" or "disabled"
-    paths: dict[str, str]  # hierarchy to directory; "" is the v2 one
-    root: str = ROOT
-    unit: str | None = None  # systemd only, as are the rest
-    slice: str | None = None
-    user: bool = False  # owned by the user's systemd
-    sub: str = ""  # cgroup below the unit's own
 
 
 def open_manager(

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from .entry import Entry
     from .events import Events
-    from .manager import CgroupState
     from .resources import LinuxResources
+    from .state import CgroupState
     from .stats import Stats
 
 

@@ -16,7 +16,8 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from .entry import Entry
-from .manager import CgroupState, open_manager
+from .manager import open_manager
+from .state import CgroupState
 from .stats import Stats
 
 if TYPE_CHECKING:

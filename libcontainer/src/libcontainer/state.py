@@ -12,12 +12,10 @@ read-check-commit, never a hook.  Nothing here knows the document: most commands
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import posix
 import time
 
-from libcgroups.manager import CgroupState
+from libcgroups.state import CgroupState
 
 from . import codec
 from ._record import Record, faults, i64, u32, u64
@@ -27,6 +25,7 @@ OCI_VERSION = "1.3.0"
 FIFO = "start.fifo"
 _STATE, _CONFIG, _RESOURCES = "state.json", "config.json", "resources.json"
 _LIMIT = 1 << 24  # bytes of a state file
+_CHUNK = 1 << 14  # bytes; a read makes room for all that it asks for
 _ID_START = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-")
 _ID_REST = _ID_START | {"."}
 
@@ -79,6 +78,7 @@ class StateDirectory:
     def __init__(self, root: str, id: str, fd: int) -> None:
         self.root, self.id, self.fd = root, id, fd
         self.path = f"{root}/{id}"
+        self._locked = False
 
     def __enter__(self) -> StateDirectory:
         return self
@@ -89,20 +89,23 @@ class StateDirectory:
     def close(self) -> None:
         """Unlock and close.  Unlocked by name: a forked child may hold the same open file."""
         if self.fd >= 0:
-            self.unlock()
+            if self._locked:
+                self.unlock()
             posix.close(self.fd)
             self.fd = -1
 
     def lock(self) -> None:
         """Wait until nobody else is between reading and committing."""
-        fcntl.flock(self.fd, fcntl.LOCK_EX)
+        self._flock("LOCK_EX")
+        self._locked = True
 
     def lock_within(self, seconds: float) -> bool:
         """Lock, but wait no longer than that; return whether the lock is ours."""
         end = time.monotonic() + seconds
         while True:
             try:
-                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._flock("LOCK_EX", "LOCK_NB")
+                self._locked = True
                 return True
             except BlockingIOError:
                 if time.monotonic() >= end:
@@ -111,16 +114,22 @@ class StateDirectory:
 
     def unlock(self) -> None:
         """Let the next one in."""
-        fcntl.flock(self.fd, fcntl.LOCK_UN)
+        self._flock("LOCK_UN")
+        self._locked = False
 
     def is_locked(self) -> bool:
         """Whether somebody else holds the lock."""
         try:
-            fcntl.flock(self.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            self._flock("LOCK_SH", "LOCK_NB")
         except BlockingIOError:
             return True
         self.unlock()
         return False
+
+    def _flock(self, *flags: str) -> None:
+        import fcntl  # who only looks takes no lock
+
+        fcntl.flock(self.fd, sum([getattr(fcntl, flag) for flag in flags]))
 
     def save(self, state: SavedState) -> None:
         """Replace the state at once.  No fsync: after a power cut no container is left either."""
@@ -173,8 +182,12 @@ class StateDirectory:
         flags = posix.O_WRONLY | posix.O_NONBLOCK | posix.O_CLOEXEC | posix.O_NOFOLLOW
         try:
             return posix.open(FIFO, flags, dir_fd=self.fd)
+        except FileNotFoundError:
+            return None
         except OSError as e:
-            if e.errno in (errno.ENXIO, errno.ENOENT):
+            from errno import ENXIO  # 50 us, not for who only looks
+
+            if e.errno == ENXIO:
                 return None
             raise
 
@@ -199,10 +212,10 @@ class StateDirectory:
         fd = posix.open(name, flags, dir_fd=self.fd)
         try:
             found = b""
-            while part := posix.read(fd, _LIMIT):
+            while part := posix.read(fd, _CHUNK):
                 found += part
                 if len(found) > _LIMIT:
-                    raise OSError(errno.EFBIG, "too large", name)
+                    raise OSError(27, "too large", name)  # EFBIG
             return found.decode("utf-8", "surrogateescape")
         finally:
             posix.close(fd)
@@ -268,7 +281,7 @@ def make_root(root: str) -> None:
     except FileNotFoundError:
         parent = root.rstrip("/").rpartition("/")[0]
     if not parent:
-        raise FileNotFoundError(errno.ENOENT, "no such file or directory", root)
+        raise FileNotFoundError(2, "no such file or directory", root)  # ENOENT
     make_root(parent)
     try:
         posix.mkdir(root, 0o700)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posix
 
-from libcgroups.manager import load_manager
+from libcgroups.state import is_frozen
 
 from . import identity
 from .state import OCI_VERSION, SavedState, StateDirectory
@@ -27,7 +27,7 @@ def status_of(saved: SavedState, directory: StateDirectory) -> str:
         return CREATING if directory.is_locked() else STOPPED
     if not identity.is_alive(saved.pid, saved.start_time):
         return STOPPED
-    if load_manager(saved.cgroup).is_frozen():
+    if is_frozen(saved.cgroup.paths):
         return PAUSED
     fifo = directory.open_fifo()
     if fifo is None:

@@ -12,8 +12,8 @@ from errno import EACCES, EPERM
 
 from .. import files
 from ..errors import CgroupError, ControlFileError
-from ..manager import CgroupState
 from ..paths import Hierarchy, below, clean, find_hierarchies, is_unified
+from ..state import CgroupState
 from .names import UnitName, parse_path
 
 TYPE_CHECKING = False

@@ -13,8 +13,8 @@ from errno import ENOSPC
 from .. import files
 from ..errors import CgroupError, ControlFileError, ControllerMissing
 from ..files import Directory
-from ..manager import CgroupState
 from ..paths import Hierarchy, below
+from ..state import CgroupState, is_frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -213,9 +213,7 @@ class Manager:
         self._freezer().write("freezer.state", "THAWED")
 
     def is_frozen(self) -> bool:
-        freezer = self.directory_of("freezer")
-        # self_freezing: this cgroup's own setting; freezer.state says FROZEN below a frozen parent
-        return freezer is not None and freezer.find("freezer.self_freezing") == "1"
+        return is_frozen(self.paths)
 
     def _freezer(self) -> Directory:
         if (freezer := self.directory_of("freezer")) is None:

@@ -13,8 +13,8 @@ from errno import EBUSY, ENOENT
 from .. import files
 from ..errors import CgroupError, ControlFileError, ControllerMissing
 from ..files import Directory
-from ..manager import CgroupState
 from ..paths import Hierarchy, below
+from ..state import CgroupState, is_frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class Manager:
         thaw(self.directory)
 
     def is_frozen(self) -> bool:
-        return not self._refused and self.directory.find("cgroup.freeze") == "1"
+        return not self._refused and is_frozen(self.paths)
 
     def pids(self, recursive: bool = True) -> tuple[int, ...]:
         from .tree import pids

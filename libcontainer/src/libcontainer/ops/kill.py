@@ -5,7 +5,7 @@ from __future__ import annotations
 import _signal
 import posix
 
-from libcgroups.manager import load_manager
+from libcgroups.state import is_frozen
 
 from .. import identity
 from ..errors import WrongStatus
@@ -31,10 +31,7 @@ def kill(id: str, signal: int, *, root: str, all: bool = False) -> None:
     if pidfd is None and not all:
         raise WrongStatus(id, "stopped", NOT_RUNNING)
     try:
-        manager = load_manager(saved.cgroup)
-        reached = all or (everybody and manager.exists())
-        if reached:
-            manager.kill(signal)
+        reached = everybody and _reach_all(saved, signal, must=all)
         # Init as well: it may have been moved out of its cgroup, or have none.
         if pidfd is not None and (signal == KILL or not reached):
             _send(pidfd, signal, id)
@@ -45,9 +42,19 @@ def kill(id: str, signal: int, *, root: str, all: bool = False) -> None:
             posix.close(pidfd)
 
 
+def _reach_all(saved: SavedState, signal: int, *, must: bool) -> bool:
+    """Signal every process of the cgroup; False if there is none, unless it `must` be there."""
+    from libcgroups.manager import load_manager  # not for the common case
+
+    manager = load_manager(saved.cgroup)
+    if not must and not manager.exists():
+        return False
+    manager.kill(signal)
+    return True
+
+
 def kill_all(saved: SavedState) -> None:
     """Kill everything that a container has left, whatever its state."""
-    manager = load_manager(saved.cgroup)
     pidfd = identity.open_pidfd(saved.pid, saved.start_time)
     if pidfd is not None:
         try:
@@ -55,8 +62,7 @@ def kill_all(saved: SavedState) -> None:
         except ProcessLookupError:
             pass
         posix.close(pidfd)
-    if manager.exists():
-        manager.kill(KILL)
+    _reach_all(saved, KILL, must=False)
 
 
 def _send(pidfd: int, signal: int, id: str) -> None:
@@ -72,6 +78,7 @@ def _send(pidfd: int, signal: int, id: str) -> None:
 
 def _thaw(saved: SavedState) -> None:
     """A frozen process of v1 dies only once it is thawed."""
-    manager = load_manager(saved.cgroup)
-    if saved.cgroup.manager != "v2" and manager.is_frozen():
-        manager.thaw()
+    if saved.cgroup.manager != "v2" and is_frozen(saved.cgroup.paths):
+        from libcgroups.manager import load_manager  # rare
+
+        load_manager(saved.cgroup).thaw()

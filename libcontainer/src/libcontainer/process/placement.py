@@ -14,8 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from libcgroups.manager import CgroupState
     from libcgroups.protocol import CgroupManager
+    from libcgroups.state import CgroupState
 
 
 class Placement:
