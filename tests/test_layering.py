@@ -26,7 +26,10 @@ ALLOWED = {
 # Inside libcontainer, the highest first; each may import what is below it.  What is in no row is
 # a single topic (one file: namespaces, idmap, capabilities ...) and stands beside rootfs.
 ABOVE_TOPICS = (("container", "builder", "sibling"), ("ops",), ("process",), ("plan",))
-BELOW_TOPICS = (("spec", "kernel", "codec"), ("step", "errors", "_record", "_log"))
+BELOW_TOPICS = (
+    ("spec", "kernel", "codec"),
+    ("step", "errors", "_record", "_log", "bad_json"),
+)
 TOPICS = len(BELOW_TOPICS)
 # The package's own table of names, and what is made for tests only.
 OUTSIDE = ("__init__", "testing")

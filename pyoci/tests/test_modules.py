@@ -1,62 +1,162 @@
 """Modules from one file: never stale, never needed."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
 import pytest
 
 from pyoci import modules
+from pyoci.setup import launcher_text
 
+# What a launcher does, with a package to import in place of the program.
 PROGRAM = """
-import sys
-sys.path[:0] = [{ours!r}, {folder!r}]
-from pyoci import modules
-modules.install({file!r})
+{launcher}
 import sample.part
+import sample.user
 print(type(sample.part.__spec__.loader).__name__, sample.part.VALUE, sample.part.__file__,
       sample.__path__)
+print(sample.part.__doc__, sample.part.__package__, sample.user.part is sample.part,
+      sample.user._record is sample._record, sample.user.other._record is sample._record,
+      "__future__" in sys.modules, sample.user.late())
 """
+FILES = {
+    "__init__.py": "",
+    "_record.py": "class Record: pass\n",
+    "part.py": '"""Not kept."""\nfrom __future__ import annotations\nVALUE: nothing = 1\n',
+    "user.py": (
+        "from . import _record, part\nfrom .other import deep\nimport sample.other\n"
+        "from . import other\ndef late():\n    from .other import last\n    return last.NAME\n"
+    ),
+    "other/__init__.py": "",
+    "other/_record.py": "class Record: pass\n",
+    "other/deep.py": "from .. import part\nfrom . import _record\n",
+    "other/last.py": "from . import deep\nNAME = __name__\n",
+}
 
 
 @pytest.fixture
 def sample(tmp_path):
-    """A package of two modules, and the file made of it."""
+    """A package of some modules, and the file made of it."""
     package = tmp_path / "sample"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "part.py").write_text("VALUE = 1\n")
-    modules.write(str(tmp_path / "file"), modules.sources([str(tmp_path)], ["sample"]))
+    (package / "other").mkdir(parents=True)
+    for name, text in FILES.items():
+        (package / name).write_text(text)
+    write(package)
     return package
 
 
+def write(sample):
+    folders = [str(sample.parent), os.path.dirname(os.path.dirname(modules.__file__))]
+    modules.write(str(sample.parent / "file"), modules.sources(folders, ["sample", "pyoci"]))
+
+
 def run(sample):
-    ours = os.path.dirname(os.path.dirname(modules.__file__))
-    text = PROGRAM.format(ours=ours, folder=str(sample.parent), file=str(sample.parent / "file"))
-    return subprocess.run(
-        [sys.executable, "-ISB", "-c", text], capture_output=True, text=True, check=True
-    ).stdout.split(None, 2)
+    """Return what the program prints, its first two words apart."""
+    text = launcher_text("/python", [str(sample.parent)], str(sample.parent / "file"))
+    launcher = text.partition("from pyoci.main")[0]
+    done = subprocess.run(
+        [sys.executable, "-ISB", "-c", PROGRAM.format(launcher=launcher)],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split(None, 2)
 
 
 def test_modules_come_from_the_file(sample):
     """
-    A module whose source is unchanged is read from the file, and looks like any other.
+    A module whose source is unchanged is read from the file, and looks like any other; equal
+    copies of one module are one.
     """
     loader, value, rest = run(sample)
 
-    assert (loader, value) == ("Finder", "1")
-    assert rest == f"{sample / 'part.py'} ['{sample}']\n"
+    assert (loader, value) == ("Loader", "1")
+    where, found = rest.splitlines()
+    assert where == f"{sample / 'part.py'} ['{sample}']"
+    assert found == "None sample True True True False sample.other.last"
 
 
 def test_changed_source_is_read_instead(sample):
     """
-    What has been edited since is never run from the file.
+    What has been edited since is never run from the file, whoever imports it.
     """
     (sample / "part.py").write_text("VALUE = 22\n")
 
-    loader, value, _ = run(sample)
+    loader, value, rest = run(sample)
 
     assert (loader, value) == ("SourceFileLoader", "22")
+    assert rest.splitlines()[1] == "None sample True True True False sample.other.last"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_any_module_may_change(sample, name):
+    """
+    Packages and what others need, too: the rest is loaded around it.
+    """
+    with open(sample / name, "a") as file:
+        file.write("# more\n")
+
+    assert run(sample)[2].splitlines()[1].startswith(("None sample True", "Not kept. sample True"))
+
+
+@pytest.mark.parametrize("name", ["user.py", "other/deep.py"])
+def test_a_module_that_fails_says_so(sample, name):
+    """
+    As an import does: the error passes, and nothing half made is left.
+    """
+    (sample / name).write_text("1 / 0\n")
+    write(sample)
+    text = launcher_text("/python", [str(sample.parent)], str(sample.parent / "file"))
+    program = text.partition("from pyoci.main")[0] + (
+        "try:\n    import sample.user\nexcept ZeroDivisionError:\n"
+        "    print([n for n in sys.modules if n in ('sample.user', 'sample.other.deep')])\n"
+    )
+
+    done = subprocess.run([sys.executable, "-ISB", "-c", program], capture_output=True, text=True)
+
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_modules_that_need_each_other(sample):
+    """
+    A circle works as far as it does without the file.
+    """
+    (sample / "part.py").write_text("VALUE = 3\nfrom . import user\n")
+    write(sample)
+
+    assert run(sample)[:2] == ["Loader", "3"]
+
+
+def test_the_loader_itself_may_change(sample, monkeypatch, tmp_path):
+    """
+    Then the file is of no use: what it holds may be in another form.
+    """
+    copy = tmp_path / "loader.py"
+    copy.write_bytes((pathlib.Path(modules.__file__).parent / "loader.py").read_bytes())
+    folders = [str(sample.parent), os.path.dirname(os.path.dirname(modules.__file__))]
+    found = modules.sources(folders, ["sample", "pyoci"]) | {"pyoci.loader": str(copy)}
+    modules.write(str(sample.parent / "file"), found)
+    assert run(sample)[0] == "Loader"
+    copy.write_text("# another\n")
+
+    assert run(sample)[0] == "SourceFileLoader"
+
+
+def test_extensions_are_found_without_a_search(sample):
+    """
+    Those that are files of the interpreter's, or another's.
+    """
+    text = launcher_text("/python", [str(sample.parent)], str(sample.parent / "file"))
+    program = text.partition("from pyoci.main")[0] + (
+        "found = names['Loader'](fd, index).find_spec('_json')\n"
+        "import _json\nprint(found is None or found.origin == _json.__file__, _json.make_scanner)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-ISB", "-c", program], capture_output=True, text=True)
+
+    assert done.stdout.startswith("True <class"), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -64,8 +164,8 @@ def test_changed_source_is_read_instead(sample):
     [
         pytest.param(None, id="missing"),
         pytest.param(b"", id="empty"),
-        pytest.param(b"\x10\0\0\0\0\0\0\0garbage", id="garbage"),
-        pytest.param(b"\xff" * 8 + b"garbage", id="no-length"),
+        pytest.param(b"\x10\0\0\0\0\0\0\0" * 2 + b"garbage", id="garbage"),
+        pytest.param(b"\xff" * 16 + b"garbage", id="no-length"),
         pytest.param(-1, id="cut-short"),
     ],
 )
@@ -89,7 +189,7 @@ def test_file_of_another_interpreter_is_ignored(sample, monkeypatch):
     Code is for one version of the interpreter, which the file names.
     """
     monkeypatch.setattr(modules, "_tag", lambda: "9.9.9")
-    modules.write(str(sample.parent / "file"), modules.sources([str(sample.parent)], ["sample"]))
+    write(sample)
 
     assert run(sample)[0] == "SourceFileLoader"
 
@@ -100,6 +200,6 @@ def test_current_file_is_left_alone(sample):
     """
     before = (sample.parent / "file").stat().st_mtime_ns
 
-    modules.write(str(sample.parent / "file"), modules.sources([str(sample.parent)], ["sample"]))
+    write(sample)
 
     assert (sample.parent / "file").stat().st_mtime_ns == before

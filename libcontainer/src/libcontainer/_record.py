@@ -194,7 +194,7 @@ def _make_readers(cls: Any) -> Any:
         (
             getattr(cls, name).__set__,
             json_key,
-            _reader(text, _names(cls, name)),
+            _PLAIN.get(text) or _reader(text, _names(cls, name)),
             None if _may_be_absent(text, default) else default,
         )
         for name, json_key, text, default in cls._fields
@@ -215,16 +215,12 @@ def _names(cls: Any, field: str) -> Any:
 
 def _reader(text: str, names: Any) -> Callable[[Any], Any]:
     text = text.removesuffix(" | None")
+    if (plain := _PLAIN.get(text)) is not None:
+        return plain
     if text[:6] == "tuple[":
         return _list_reader(_reader(text[6:-6], names))
     if text[:5] == "dict[":
         return _object_reader(_reader(text[10:-1], names))
-    if text in _RANGES:
-        return _integer_reader(*_RANGES[text])
-    if text in ("str", "bool"):
-        return _scalar_reader({"str": str, "bool": bool}[text])
-    if text == "float":
-        return _float_reader
     found: Callable[[Any], Any] = names[text].from_json
     return found
 
@@ -270,6 +266,15 @@ def _float_reader(value: Any) -> Any:
     if type(value) in (float, int):
         return float(value)
     raise BadDocument
+
+
+# What a type's name alone decides, the same reader for every field.
+_PLAIN: dict[str, Callable[[Any], Any]] = {
+    **{name: _integer_reader(low, high) for name, (low, high) in _RANGES.items()},
+    "str": _scalar_reader(str),
+    "bool": _scalar_reader(bool),
+    "float": _float_reader,
+}
 
 
 def faults(cls: type[Record], value: Any, path: str = "$") -> Iterator[str]:

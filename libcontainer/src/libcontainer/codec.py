@@ -19,22 +19,21 @@ import _json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
+
+    from .bad_json import BadJSON as BadJSON
+else:
+
+    def __getattr__(name):
+        if name != "BadJSON":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .bad_json import BadJSON  # with `json`, for who has met one
+
+        return BadJSON
+
 
 MAX_DEPTH = 512  # levels of lists and objects; a config.json has 7
 _BLANKS = " \t\n\r"
-
-
-class BadJSON(ValueError):
-    """The text is not JSON that we take; `faults` has one line each, with position or path."""
-
-    def __init__(self, faults: tuple[str, ...]) -> None:
-        super().__init__(faults)
-        self.faults = faults
-
-    def __str__(self) -> str:
-        return "; ".join(self.faults)
 
 
 def loads(text: str | bytes) -> Any:
@@ -92,10 +91,18 @@ _encode = _c.make_encoder(
 )
 
 
+def _explain(text: str) -> Any:
+    from .bad_json import explain  # a bad document may cost what it likes
+
+    return explain(text, finite=_finite, deepest=MAX_DEPTH)
+
+
 def _decode(text: bytes) -> str:
     try:
         return text.decode()
     except UnicodeDecodeError as e:
+        from .bad_json import BadJSON
+
         line, column = text.count(b"\n", 0, e.start) + 1, e.start - text.rfind(b"\n", 0, e.start)
         raise BadJSON((f"invalid JSON at line {line}, byte {column}: not UTF-8",)) from None
 
@@ -125,118 +132,3 @@ def _encode_key(key: Any) -> str:
     if type(key) is not str:
         raise TypeError(f"a key must be str, not {type(key).__name__}")
     return _json.encode_basestring_ascii(key)
-
-
-class _Refused(str):
-    """Stands, in the slow reading, for a number that the text should not have."""
-
-
-class _Repeated(dict):  # type: ignore[type-arg]
-    """Stands, in the slow reading, for an object with a key given twice."""
-
-    keys_twice: tuple[str, ...]
-
-
-def _explain(text: str) -> Any:
-    import json  # a bad document may cost what it likes
-
-    try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_tell_repeated,
-            parse_float=_tell_infinite,
-            parse_int=_tell_huge,
-            parse_constant=_Refused,
-        )
-    except json.JSONDecodeError as e:
-        where = f"line {e.lineno}, column {e.colno}"
-        raise BadJSON((f"invalid JSON at {where}: {_plainly(e.msg)}",)) from None
-    except RecursionError:
-        raise BadJSON(("invalid JSON: nested too deeply",)) from None
-    if _too_deep(value):
-        raise BadJSON((f"invalid JSON: nested deeper than {MAX_DEPTH} levels",))
-    if found := tuple(_faults(value, "$")):
-        raise BadJSON(found)
-    return value
-
-
-def _plainly(message: str) -> str:
-    """Put `json`'s message into our form: no capital, and no "at" that waits for a position."""
-    return message[:1].lower() + message[1:].removesuffix(" at")
-
-
-def _tell_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) == len(pairs):
-        return found
-    repeated = _Repeated(found)
-    seen: set[str] = set()
-    twice: dict[str, None] = {}
-    for name, _ in pairs:
-        if name in seen:
-            twice[name] = None
-        seen.add(name)
-    repeated.keys_twice = tuple(twice)
-    return repeated
-
-
-def _tell_infinite(text: str) -> Any:
-    try:
-        return _finite(text)
-    except ValueError:
-        return _Refused(text)
-
-
-def _tell_huge(text: str) -> Any:
-    try:
-        return int(text)
-    except ValueError:  # more digits than int() takes; no field of ours is wider than 64 bits
-        return _Refused(text)
-
-
-def _too_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            item
-            for holder in level
-            if isinstance(holder, dict | list)
-            for item in (holder.values() if isinstance(holder, dict) else holder)
-        ]
-        if not level:
-            return False
-    return any([isinstance(item, dict | list) for item in level])
-
-
-def _faults(value: Any, path: str) -> Iterator[str]:
-    if isinstance(value, dict):
-        for name in getattr(value, "keys_twice", ()):
-            yield f"{_below(path, name)}: given twice"
-        for name, item in value.items():
-            if reason := _bad_string(name):
-                yield f"{_below(path, name)}: {reason} in a key"
-            yield from _faults(item, _below(path, name))
-    elif isinstance(value, list):
-        for i, item in enumerate(value):
-            yield from _faults(item, f"{path}[{i}]")
-    elif isinstance(value, _Refused):
-        shown = value if len(value) <= 20 else value[:17] + "..."
-        yield f"{path}: {shown} is not a number that can be used"
-    elif isinstance(value, str) and (reason := _bad_string(value)):
-        yield f"{path}: {reason} in a string"
-
-
-def _bad_string(text: str) -> str:
-    if "\0" in text:
-        return "NUL"
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "half of a surrogate pair"
-    return ""
-
-
-def _below(path: str, name: str) -> str:
-    if name.isascii() and name.isidentifier():
-        return f"{path}.{name}"
-    return f"{path}[{''.join(_encode(name, 0))}]"

@@ -24,7 +24,7 @@ def walked():
         pid = os.fork()
         if pid == 0:
             try:
-                walk([make(writer) for make in calls], LinuxKernel(), report=writer)
+                walk([make(writer) for make in calls], report=writer)
                 then()
                 posix._exit(0)
             finally:
@@ -95,7 +95,7 @@ def test_nothing_is_executed_by_it():
     Argument vectors have no place in such a list.
     """
     with pytest.raises(TypeError, match="no argument of a list without an exec"):
-        walk([Call(NUMBER["execve"], [b"/bin/true", Pointers([])])], LinuxKernel(), report=-1)
+        walk([Call(NUMBER["execve"], [b"/bin/true", Pointers([])])], report=-1)
 
 
 def test_output_that_nobody_reads_is_no_fault(tmp_path):

@@ -1,162 +1,172 @@
 """All of our modules in one file, so that a start does not look for each of them.
 
 Finding, checking and reading one compiled module costs CPython 45 us more than running what it
-read, and a create needs 80.  So the launcher's set-up writes them into one file, next to the
-launcher:
+read, and a create needs a hundred.  So the launcher's set-up writes them into one file, next to
+the launcher:
 
-    8 bytes     length of the index
-    index       marshal: name -> (source path, is a package, mtime in ns, size, offset, length)
+    8 bytes     length of the whole file
+    8 bytes     length of the head
+    head        marshal: (interpreter's version, code of `loader.py`, index)
     the rest    marshal of each module's code
 
-A module whose source has changed since is not taken from here: Python's own finders read it, as
-if this file were not there.  So nothing is ever stale, and deleting the file does no harm.
+The index has an entry for each module, `loader.Entry`, and for extensions of others that we need:
+the import system would look for those in every folder of the path.  A module whose source has
+changed since is not taken from here: Python's own finders read it, as if this file were not
+there.  So nothing is ever stale, and deleting the file does no harm.
 """
 
 from __future__ import annotations
+import __future__
 
+import ast
 import marshal
-import posix
+import os
 import sys
+from importlib.util import find_spec
+
+from .loader import is_current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from importlib.machinery import ModuleSpec
-    from types import CodeType, ModuleType
+    from collections.abc import Iterable, Iterator, Mapping
+    from types import CodeType
     from typing import Any
 
-    Index = dict[str, tuple[str, bool, int, int, int, int]]
+    from .loader import Entry
 
-_Spec: Any = type(sys.__spec__)
-_HEADER = 8
-
-
-class Finder:
-    """Finds our modules in the file.  First in `sys.meta_path`."""
-
-    def __init__(self, fd: int, index: Index) -> None:
-        self.fd, self.index = fd, index
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Return where a module of ours is, None for any other and for a changed one."""
-        entry = self.index.get(name)
-        if entry is None:
-            return None
-        source, is_package, mtime, size, _, _ = entry
-        try:
-            found = posix.stat(source)
-        except OSError:
-            return None
-        if found.st_mtime_ns != mtime or found.st_size != size:
-            return None
-        spec: ModuleSpec = _Spec(name, self, origin=source, is_package=is_package)
-        spec.has_location = True
-        if spec.submodule_search_locations is not None:
-            spec.submodule_search_locations.append(source[: -len("/__init__.py")])
-        return spec
-
-    def create_module(self, spec: ModuleSpec) -> None:
-        """Leave making the module to the import system."""
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Run the module's code in it."""
-        _, _, _, _, offset, length = self.index[module.__name__]
-        code: CodeType = marshal.loads(posix.pread(self.fd, length, offset))
-        exec(code, module.__dict__)
+HEADER = 8
+LOADER = "pyoci.loader"
+# Our libraries stand alone, so each has a copy; here they stand together, and one will do.
+_SHARED = "._record"
+# What we import of others' compiled code; some are part of the interpreter, some files of it.
+EXTENSIONS = (
+    *("_json", "_cffi_backend", "_blake2", "_posixsubprocess", "_socket", "_struct"),
+    *("fcntl", "math", "resource", "select"),
+)
 
 
-def install(path: str) -> None:
-    """Take our modules from the file at `path`, if it is one that this interpreter can read."""
-    try:
-        fd, tag, index = _open(path)
-    except (OSError, ValueError, TypeError, EOFError):
-        return  # slower, never wrong
-    if tag == _tag():
-        sys.meta_path.insert(0, Finder(fd, index))
+def write(path: str, modules: Mapping[str, str]) -> None:
+    """Write the file for `modules`, the source path of each by its name, unless it is current.
 
-
-def write(path: str, modules: Iterable[tuple[str, str]]) -> None:
-    """Write the file for `modules`, name and source path of each, unless it is current.
-
-    An older one is replaced at once.  Docstrings are left out: they are a third of the size.
+    An older one is replaced at once.
     """
-    import os
+    if not _is_current(path, modules):
+        _replace(path, _content(modules))
 
-    modules = list(modules)
-    if _is_current(path, modules):
-        return
-    index: Index = {}
-    codes = []
-    for name, source in modules:
+
+def _content(modules: Mapping[str, str]) -> bytes:
+    entries: dict[str, Entry] = {}
+    codes: dict[str, bytes] = {}
+    equals: dict[bytes, str] = {}
+    for name, source in modules.items():
         with open(source, "rb") as file:
             found = os.fstat(file.fileno())
-            code = compile(file.read(), source, "exec", dont_inherit=True, optimize=2)
-        codes.append(marshal.dumps(code))
-        is_package = source.endswith("/__init__.py")
-        index[name] = (source, is_package, found.st_mtime_ns, found.st_size, 0, len(codes[-1]))
-    # The offsets are of one width, so that the index is as long with them as without.
-    head = marshal.dumps((_tag(), _placed(index, 0)))
-    head = marshal.dumps((_tag(), _placed(index, _HEADER + len(head))))
+            text = file.read()
+        tree = ast.parse(text)
+        needs = tuple(_needs(tree, name, modules))
+        codes[name] = marshal.dumps(_compiled(tree, source))
+        entries[name] = (
+            *(source, found.st_mtime_ns, found.st_size, source.endswith("/__init__.py")),
+            *(0, len(codes[name]), needs),
+            equals.setdefault(text, name) if name.endswith(_SHARED) else None,
+        )
+    others = dict(_extensions())
+
+    def head(start: int) -> bytes:
+        placed = {n: marshal.dumps(e) for n, e in (_placed(entries, start) | others).items()}
+        return marshal.dumps((_tag(), codes.get(LOADER, b""), placed))
+
+    # Offsets are of one width, so that the head is as long with them as without.
+    length = len(head(0))
+    rest = _number(length) + head(2 * HEADER + length) + b"".join(codes.values())
+    return _number(HEADER + len(rest)) + rest
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(HEADER, "little")
+
+
+def _replace(path: str, content: bytes) -> None:
     new = f"{path}.{os.getpid()}"
     # Whatever the umask: what others could write for a moment, they could write for ever.
-    mode = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    with open(os.open(new, mode, 0o644), "wb") as file:
-        file.write(len(head).to_bytes(_HEADER, "little") + head + b"".join(codes))
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
+        file.write(content)
     os.chmod(new, 0o644)
     os.replace(new, path)
 
 
-def sources(folders: Iterable[str], packages: Iterable[str]) -> list[tuple[str, str]]:
-    """Return name and source path of every module of `packages`, found below `folders`."""
-    import os
-
-    found = []
+def sources(folders: Iterable[str], packages: Iterable[str]) -> dict[str, str]:
+    """Return the source path of every module of `packages`, found below `folders`, by its name."""
+    found = {}
     for package in packages:
         home = next(f for f in folders if os.path.isfile(f"{f}/{package}/__init__.py"))
         for here, below, names in os.walk(f"{home}/{package}"):
             below[:] = sorted(b for b in below if b != "__pycache__")
             for name in sorted(n for n in names if n.endswith(".py")):
                 dotted = os.path.relpath(f"{here}/{name}", home)[:-3].replace("/", ".")
-                found.append((dotted.removesuffix(".__init__"), f"{here}/{name}"))
+                found[dotted.removesuffix(".__init__")] = f"{here}/{name}"
     return found
 
 
-def _open(path: str) -> tuple[int, str, Index]:
-    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    if fd <= 2:
-        # The caller left stdio closed.  It must stay so until main opens it, on /dev/null.
-        import fcntl
+def _compiled(tree: ast.Module, source: str) -> CodeType:
+    """Compile without docstrings, a third of the size, and without importing `__future__`.
 
-        taken, fd = fd, fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
-        posix.close(taken)
-    size = posix.fstat(fd).st_size
-    length = int.from_bytes(posix.read(fd, _HEADER), "little")
-    tag, index = marshal.loads(posix.read(fd, min(length, size)))
-    *_, (_, _, _, _, offset, length) = index.values()
-    if offset + length != size:
-        raise ValueError("cut short")
-    return fd, tag, index
+    That import costs a start 0.1 ms, and what it says is only for the compiler.
+    """
+    flags = 0
+    for node in list(tree.body):
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            for alias in node.names:
+                flags |= getattr(__future__, alias.name).compiler_flag
+            tree.body.remove(node)
+    code: CodeType = compile(tree, source, "exec", flags=flags, dont_inherit=True, optimize=2)
+    return code
 
 
-def _is_current(path: str, modules: list[tuple[str, str]]) -> bool:
+def _needs(tree: ast.Module, name: str, modules: Mapping[str, str]) -> Iterator[str]:
+    """Yield the modules of `modules` that one imports at its top, in its order."""
+    is_package = modules[name].endswith("/__init__.py")
+    package = name.split(".") if is_package else name.split(".")[:-1]
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from [alias.name for alias in node.names if alias.name in modules]
+        elif isinstance(node, ast.ImportFrom):
+            home = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*home, *([node.module] if node.module else [])])
+            for found in (base, *[f"{base}.{alias.name}" for alias in node.names]):
+                if found in modules and found != name:
+                    yield found
+
+
+def _extensions() -> Iterator[tuple[str, Any]]:
+    for name in EXTENSIONS:
+        spec = find_spec(name)
+        if spec is not None and spec.has_location and spec.origin is not None:
+            found = os.stat(spec.origin)
+            yield name, (spec.origin, found.st_mtime_ns, found.st_size)
+
+
+def _is_current(path: str, modules: Mapping[str, str]) -> bool:
     try:
-        fd, tag, index = _open(path)
-    except (OSError, ValueError, TypeError, EOFError):
+        with open(path, "rb") as file:
+            whole, head = [int.from_bytes(file.read(HEADER), "little") for _ in range(2)]
+            tag, _, index = marshal.loads(file.read(head))
+            size = os.fstat(file.fileno()).st_size
+    except (OSError, ValueError, TypeError, EOFError, OverflowError, MemoryError):
         return False
-    finder = Finder(fd, index)
-    current = tag == _tag() and index.keys() == {name for name, _ in modules}
-    current = current and all(finder.find_spec(name) is not None for name in index)
-    posix.close(fd)
-    return current
+    if tag != _tag() or whole != size:
+        return False
+    entries = {name: marshal.loads(entry) for name, entry in index.items()}
+    wanted = {**modules, **{name: entry[0] for name, entry in _extensions()}}
+    placed = {name: entry[0] for name, entry in entries.items()}
+    return placed == wanted and all(is_current(entry) for entry in entries.values())
 
 
-def _placed(index: Index, start: int) -> Index:
+def _placed(entries: Mapping[str, Entry], start: int) -> dict[str, Any]:
     placed = {}
-    for name, (source, is_package, mtime, size, _, length) in index.items():
-        placed[name] = (source, is_package, mtime, size, start, length)
-        start += length
+    for name, entry in entries.items():
+        placed[name] = (*entry[:4], start, *entry[5:])
+        start += entry[5]
     return placed
 
 

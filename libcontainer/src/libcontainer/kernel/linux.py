@@ -31,6 +31,13 @@ def _path(text: str) -> Any:
     return ffi.from_buffer(text.encode("utf-8", "surrogateescape"))
 
 
+def system_call(number: int, *args: int) -> int:
+    """Do the system call of that number; return its result, minus the errno of a failure."""
+    plain = [ffi.cast(_long, arg) for arg in args]
+    result: int = _libc.syscall(ffi.cast(_long, number), *plain)
+    return result if result >= 0 else -ffi.errno
+
+
 def address(memory: bytes | bytearray) -> int:
     """Return where the content of `memory` is, for as long as the object lives."""
     return int(ffi.cast(_long, ffi.from_buffer(memory)))
@@ -50,12 +57,6 @@ class LinuxKernel:
             code = ffi.errno  # kept by cffi at the call; later Python code cannot disturb it
             raise OSError(code, f"{name}: {posix.strerror(code).lower()}", what)
         return result
-
-    def raw(self, number: int, *args: int) -> int:
-        """Do the system call of that number; return its result, minus the errno of a failure."""
-        plain = [ffi.cast(_long, arg) for arg in args]
-        result: int = _libc.syscall(ffi.cast(_long, number), *plain)
-        return result if result >= 0 else -ffi.errno
 
     # Processes and namespaces
 

@@ -82,7 +82,7 @@ def _read_document(bundle: str, name: str) -> str:
         raise InitFailed("bundle", e.errno, f"open {path}: {(e.strerror or '').lower()}") from e
     try:
         found = b""
-        while part := posix.read(fd, 1 << 20):
+        while part := posix.read(fd, 1 << 16):
             found += part
             if len(found) > _LARGEST:
                 raise InitFailed("bundle", None, f"{path} is larger than 16 MiB")

@@ -154,7 +154,7 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
         from .walk import be, walk  # loaded by main
 
         report, gate = handles["sync"], handles["gate"]
-        walk(calls, kernel, report=report)
+        walk(calls, report=report)
         be(own.executor, plan.command.args, env, report=report, gate=gate)
     if plan.become_uid not in (None, 0):
         kernel.raise_ambient()  # else the stub's exec would drop what its list needs

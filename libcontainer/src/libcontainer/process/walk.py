@@ -10,7 +10,7 @@ import gc
 import posix
 import struct
 
-from ..kernel.linux import address
+from ..kernel.linux import address, system_call
 from .channel import FAILED, SET, send_error
 from .stub.image import Address, Buffer, Result, Struct
 
@@ -20,17 +20,16 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from ..executor import Executor
-    from ..kernel.linux import LinuxKernel
     from .stub.image import Argument, Call
 
 
-def walk(calls: Sequence[Call], kernel: LinuxKernel, *, report: int) -> None:
+def walk(calls: Sequence[Call], *, report: int) -> None:
     """Do every call; one that fails is told to `report`, and is the end of this process."""
     results: list[int] = []
     memory: list[bytes | bytearray] = []  # what calls point to
     for index, call in enumerate(calls):
         args = [_value(arg, results, memory) for arg in call.args]
-        result = kernel.raw(call.number, *args)
+        result = system_call(call.number, *args)
         results.append(result)
         if call.ignore or (result == call.want if call.want is not None else result >= 0):
             continue
