@@ -37,6 +37,12 @@ class Runtime:
             return [word.decode() for word in quoted.groups()] if quoted else []
         return first[2:].decode().split() if first[:2] == b"#!" else []
 
+    def prelude(self) -> str:
+        """Return what the launcher does before it loads the program."""
+        text = Path(self.path).read_text(errors="replace")
+        before, main, _ = text.partition("from pyoci.main import main")
+        return before if main else f"import sys\nsys.path += {self.folders()!r}"
+
     def folders(self) -> list[str]:
         """Return the folders that the launcher puts on the interpreter's path."""
         text = Path(self.path).read_text(errors="replace")
