@@ -115,7 +115,7 @@ def test_pidfd_receiver(workshop, delete_after):
     [
         ("seccomp.plugins", "/x.so"),
         ("seccomp_bpf_data", "AAAA"),
-        ("systemd.subgroup", "x"),
+        ("handler", "wasm"),
         ("systemd.force_cgroup_v1", "/sys/fs/cgroup/systemd"),
         ("delegate-cgroup", "x"),
         ("pidfd_receiver", "relative"),
@@ -129,6 +129,33 @@ def test_refused(workshop, key, value):
 
     assert result.status == 1
     assert f"annotation run.oci.{key}" in result.stderr
+
+
+def test_delegation_needs_a_subgroup_of_systemd(workshop):
+    """
+    It is a cgroup below the subgroup of a scope, which only systemd on cgroup v2 has.
+    """
+    config = annotated(workshop, "true", **{"delegate-cgroup": "a/../b", "systemd.subgroup": "x"})
+    assert "must not have .., got" in workshop.run(config).stderr
+    config["annotations"]["run.oci.delegate-cgroup"] = "x"
+    assert "needs systemd's cgroups and cgroup v2" in workshop.run(config).stderr
+
+
+def test_handler_of_a_pods_sandbox(workshop):
+    """
+    The sandbox has its pod's annotations, and is a program all the same.
+    """
+    config = annotated(workshop, "exit 3", handler="wasm")
+    config["annotations"]["io.kubernetes.cri.container-type"] = "sandbox"
+
+    assert workshop.run(config).status == 3
+
+
+def test_subgroup_without_systemd(workshop):
+    """
+    There is no scope, and so nothing below it.
+    """
+    assert workshop.run(annotated(workshop, "exit 3", **{"systemd.subgroup": "x"})).status == 3
 
 
 def test_unknown_annotations_are_shown(workshop, delete_after):

@@ -1,5 +1,6 @@
 """Containers on pure cgroup v2, by the file system and by systemd."""
 
+import json
 import os
 import subprocess
 
@@ -64,6 +65,50 @@ def test_systemd_owns_the_scope_and_forgets_it(pyoci, bundle):
     assert "ActiveState=active" in shown
     assert "Slice=system.slice" in shown
     assert "LoadState=not-found" in after
+
+
+@pytest.mark.parametrize("user", [False, True], ids=["host-user", "new-user"])
+@as_root
+def test_subgroup_and_delegation(pyoci, bundle, user):
+    """
+    crun's annotations: the container's root is a cgroup below the scope, and init ends in one
+    more, which belongs to the container's root and has no limits; the scope's are in force.
+    """
+    maps = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+
+    def change(document):
+        limited("system.slice:pyoci:below", pids={"limit": 44})(document)
+        document["annotations"] = {
+            "run.oci.systemd.subgroup": "payload",
+            "run.oci.delegate-cgroup": "own/init",
+        }
+        if user:
+            document["linux"].update(uidMappings=maps, gidMappings=maps)
+            document["linux"]["namespaces"].append({"type": "user"})
+
+    folder = bundle("sh", "-c", "cat /proc/self/cgroup; exec sleep 100", change=change)
+    subprocess.run(["chown", "-R", "100000:100000", folder / "rootfs"], check=user)
+
+    pyoci.create("below", folder, options=["--systemd-cgroup"])
+    pyoci("start", "below")
+    pid = json.loads(pyoci("state", "below").stdout)["pid"]
+    with open(f"/proc/{pid}/cgroup") as file:
+        place = file.read().strip().removeprefix("0::")
+    scope = "/sys/fs/cgroup" + place.removesuffix("/payload/own/init")
+    with open(f"{scope}/pids.max") as file:
+        limit = file.read()
+    executed = pyoci("exec", "below", "cat", "/proc/self/cgroup").stdout
+    said = (folder / "output").read_text()
+    owner = os.stat(f"/sys/fs/cgroup{place}").st_uid
+    listed = pyoci("ps", "--format", "json", "below").stdout
+    pyoci("delete", "--force", "below")
+
+    assert place.endswith("/pyoci-below.scope/payload/own/init")
+    assert (said, limit) == ("0::/own/init\n", "44\n")
+    assert executed == "0::/\n"
+    assert owner == (100000 if user else 0)
+    assert json.loads(listed) == [pid]
+    assert not os.path.exists(scope)
 
 
 def systemctl(*words):

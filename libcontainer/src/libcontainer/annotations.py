@@ -26,13 +26,17 @@ HOOKS_STDERR = PREFIX + "hooks.stderr"
 SECCOMP_RECEIVER = PREFIX + "seccomp.receiver"  # the agent's socket; as listenerPath
 SECCOMP_STRICT = PREFIX + "seccomp_fail_unknown_syscall"  # an unknown name is an error
 PIDFD_RECEIVER = PREFIX + "pidfd_receiver"  # a socket that gets a pidfd of init
+SUBGROUP = PREFIX + "systemd.subgroup"  # a cgroup below the scope; done by libcgroups
+DELEGATE = PREFIX + "delegate-cgroup"  # one more below that, of the container's root
+HANDLER = PREFIX + "handler"  # who runs the workload, if it is no program
+# Kubernetes puts a pod's annotations on its sandbox as well, which is a program in any case.
+_SANDBOX = "io.kubernetes.cri.container-type"
 
 _REFUSED = {
     PREFIX + "seccomp.plugins": "plugins are code of others in the runtime; use listenerPath",
     PREFIX + "seccomp_bpf_data": "a program that nobody can read; use linux.seccomp",
-    PREFIX + "systemd.subgroup": "processes are in the scope itself",
     PREFIX + "systemd.force_cgroup_v1": "the container gets the host's hierarchies",
-    PREFIX + "delegate-cgroup": "there is no cgroup below the container's",
+    HANDLER: "only programs are run",
 }
 
 
@@ -44,6 +48,7 @@ class Wishes(Record):
     hooks_stderr: str | None = None
     seccomp_strict: bool = False
     pidfd_receiver: str | None = None
+    delegate: str | None = None  # below the cgroup, where init is to end
 
 
 def read(spec: Spec) -> tuple[Spec, Wishes]:
@@ -56,10 +61,16 @@ def read(spec: Spec) -> tuple[Spec, Wishes]:
         f"annotation {key} is not supported: {why}"
         for key, why in _REFUSED.items()
         if given.get(key)  # empty: none, which is what we have
+        and not (key == HANDLER and given.get(_SANDBOX) == "sandbox")
     ]
     pidfd = given.get(PIDFD_RECEIVER) or None
     if pidfd is not None and pidfd[:1] != "/":
         faults.append(f"annotation {PIDFD_RECEIVER}: must be absolute, got {quote(pidfd)}")
+    delegate = given.get(DELEGATE) or None
+    if delegate is not None and not given.get(SUBGROUP):
+        faults.append(f"annotation {DELEGATE} needs {SUBGROUP}")
+    if delegate is not None and ".." in delegate.split("/"):
+        faults.append(f"annotation {DELEGATE}: must not have .., got {quote(delegate)}")
     if faults:
         raise SpecError(tuple(faults))
     receiver, linux = given.get(SECCOMP_RECEIVER), spec.linux
@@ -73,6 +84,7 @@ def read(spec: Spec) -> tuple[Spec, Wishes]:
         hooks_stderr=given.get(HOOKS_STDERR) or None,
         seccomp_strict=_is_set(given, SECCOMP_STRICT),
         pidfd_receiver=pidfd,
+        delegate=delegate,
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from libcgroups.protocol import CgroupManager
 
+    from ..annotations import Wishes
     from ..executor import Executor
     from ..plan.plan import Plan
     from ..spec.hooks import Hooks
@@ -168,6 +169,7 @@ class _Making:
                 extra_env=options.extra_env,
                 keep_groups=wishes is not None and wishes.keep_groups,
                 seccomp_strict=wishes is not None and wishes.seccomp_strict,
+                delegate=_delegate(wishes, options),
                 executor=self.executor.name if self.executor is not None else None,
                 sealed=self.executor is not None and _is_sealed(),
             ),
@@ -264,6 +266,17 @@ class _Making:
         if self.own is not None and self.own.gate >= 0:
             posix.close(self.own.gate)
             self.own.gate = -1
+
+
+def _delegate(wishes: Wishes | None, options: CreateOptions) -> str | None:
+    """Return the cgroup below the subgroup that is to be the container's own."""
+    if wishes is None or wishes.delegate is None:
+        return None
+    from ..annotations import DELEGATE  # rare
+
+    if not (options.systemd_cgroup and posix.access(_UNIFIED, posix.F_OK)):
+        raise SpecError((f"annotation {DELEGATE} needs systemd's cgroups and cgroup v2",))
+    return wishes.delegate
 
 
 def _executor(bundle: Bundle, options: CreateOptions) -> Executor | None:

@@ -56,6 +56,7 @@ class Options(Record):
     extra_env: tuple[str, ...] = ()  # after the document's own
     keep_groups: bool = False  # supplementary groups stay the caller's
     seccomp_strict: bool = False
+    delegate: str | None = None  # a cgroup below the container's for its root, where init ends
     executor: str | None = None  # what runs in place of the command's program
     sealed: bool = False  # the runtime's interpreter is a copy that nobody can write
 
@@ -83,7 +84,8 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
     # Only true root may make device rules; without it no device can be made either.
     true_root = host.euid == 0 and not host.user_namespace
     early_limits, late_limits = split_limits(linux.resources, devices=true_root)
-    root = inside is None or inside.host_uid(0) is not None
+    owner = None if inside is None else inside.host_uid(0)
+    root = inside is None or owner is not None
     return Plan(
         id=options.id,
         bundle=options.bundle,
@@ -114,6 +116,8 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         adjustments=(*adjustments(process, linux, affinity=None), *_rdt(linux, host, options)),
         oom_score_adj=process.oom_score_adj,
         oom_score_optional=not true_root,
+        delegate=options.delegate,
+        delegate_uid=host.euid if owner is None else owner,
         early=early_limits,
         late=late_limits,
         net_devices={n: d.name or n for n, d in (linux.net_devices or {}).items()},

@@ -41,6 +41,8 @@ class Plan(Record):
     adjustments: tuple[Adjustment, ...]  # by main, between `R` and `g`
     oom_score_adj: i32 | None
     oom_score_optional: bool  # refusals are expected: the runtime is itself in a user namespace
+    delegate: str | None  # a cgroup below the container's, where init is moved to
+    delegate_uid: u32  # its owner: the host's uid of the container's root
     early: LinuxResources | None  # limits before the hooks
     late: LinuxResources | None  # cpu bandwidth and memory: after Python has left the cgroup
     net_devices: dict[str, str]  # to move in: name on the host, name inside

@@ -238,6 +238,10 @@ class Main:
 
     def _limit(self) -> None:
         """What must wait for the end of Python in init, but not for the loss of its rights."""
+        if self.plan.delegate is not None:
+            # After init has made its cgroup namespace, which is rooted in the cgroup above.
+            self.cgroup.chown(self.plan.delegate_uid, self.plan.delegate)
+            self.cgroup.add(self.pid, self.plan.delegate)
         if self.plan.late is not None:
             self.cgroup.apply(self.plan.late)
         # After the limits: real-time policies of v1 take a share of the cgroup's.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import posix
 
 from libcgroups.entry import Entry, open_entry
 from libcgroups.errors import CgroupError, ControlFileError
+from libcgroups.files import read_text
 
 from ..errors import InitFailed
 
@@ -111,11 +111,7 @@ def _open(manager: CgroupManager, subs: Mapping[str, str]) -> Entry | None:
 
 def read_cgroups(pid: int) -> str:
     """Return the text of a process's /proc/PID/cgroup."""
-    fd = posix.open(f"/proc/{pid}/cgroup", posix.O_RDONLY | posix.O_CLOEXEC)
-    try:
-        return posix.read(fd, 8192).decode("utf-8", "surrogateescape")
-    finally:
-        posix.close(fd)
+    return read_text(f"/proc/{pid}/cgroup")
 
 
 def _cgroup_of(pid: int, state: CgroupState) -> str | None:
