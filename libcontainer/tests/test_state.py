@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import stat
 import threading
@@ -12,6 +13,7 @@ from libcgroups.manager import CgroupState
 from libcontainer.errors import BadId, ContainerExists, NoSuchContainer
 from libcontainer.state import (
     DamagedState,
+    ForeignState,
     SavedState,
     check_id,
     claim,
@@ -213,6 +215,21 @@ def test_links_are_not_followed(root, tmp_path, no_leak, name):
             directory.save(SAVED) if name == "state.json" else directory.keep_document("x")
 
     assert (tmp_path / "victim").read_text() == "{}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_directory_of_somebody_else_is_refused(root, no_leak):
+    """
+    Its pids would be signalled and its paths removed, at the word of its owner.
+    """
+    with claim(root, "a"):
+        pass
+    os.chown(f"{root}/a", 1000, -1)
+
+    with pytest.raises(ForeignState, match=r"/a belongs to uid 1000, not to us$") as e:
+        open_directory(root, "a")
+
+    assert pickle.loads(pickle.dumps(e.value)).owner == 1000
 
 
 def test_the_document_is_kept(root):

@@ -87,6 +87,8 @@ def test_the_whole_life(user, workshop):
     assert f"Uid:\t{USER}\t{USER}\t{USER}\t{USER}\n" in status
     assert told(user("start", id)) == SILENT
     assert user("list", "-q").stdout == f"{id}\n"
+    foreign = workshop.pyoci("kill", id, "KILL", globals=["--root", user.runtime_dir / "pyoci"])
+    assert f"belongs to uid {USER}, not to us" in foreign.stderr, "root does not obey him"
     assert told(user("kill", id, "KILL")) == SILENT
     assert workshop.reap(pid) == -9
     assert told(user("delete", id)) == SILENT

@@ -66,6 +66,17 @@ class DamagedState(ContainerError):
         return f"read {self.path}: {self.why}"
 
 
+class ForeignState(ContainerError):
+    """A container's directory that somebody else can write: its pids and paths would be obeyed."""
+
+    def __init__(self, path: str, owner: int) -> None:
+        super().__init__(path, owner)
+        self.path, self.owner = path, owner
+
+    def __str__(self) -> str:
+        return f"state directory {self.path} belongs to uid {self.owner}, not to us"
+
+
 def check_id(id: str) -> None:
     """Raise BadId unless `id` is a container id: a file name that begins with no dot."""
     if not id or id[0] not in _ID_START or not _ID_REST.issuperset(id) or len(id) > 255:
@@ -246,7 +257,7 @@ def claim(root: str, id: str) -> StateDirectory:
 
 
 def open_directory(root: str, id: str) -> StateDirectory:
-    """Open the directory of a container.  Raises BadId, NoSuchContainer."""
+    """Open the directory of a container.  Raises BadId, NoSuchContainer, ForeignState."""
     check_id(id)
     try:
         return _open(root, id)
@@ -268,7 +279,11 @@ def container_ids(root: str) -> tuple[str, ...]:
 
 def _open(root: str, id: str) -> StateDirectory:
     flags = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
-    return StateDirectory(root, id, posix.open(f"{root}/{id}", flags))
+    fd = posix.open(f"{root}/{id}", flags)
+    if (owner := posix.fstat(fd).st_uid) != posix.geteuid():
+        posix.close(fd)
+        raise ForeignState(f"{root}/{id}", owner)
+    return StateDirectory(root, id, fd)
 
 
 def make_root(root: str) -> None:

@@ -57,6 +57,33 @@ def test_a_tree_is_copied(folders, no_leak):
     assert (target / "d").stat().st_mtime_ns == 10**18 + 4
 
 
+def test_a_tree_that_is_too_deep_is_refused(folders, no_leak):
+    """
+    An image may have as many levels as it likes; copying them takes descriptors.
+    """
+    source, target = folders
+    here = source
+    for _ in range(140):
+        here /= "d"
+    here.mkdir(parents=True)
+
+    with pytest.raises(OSError, match="too many levels of directories"):
+        copy(source, target)
+
+
+def test_a_file_that_becomes_a_fifo_holds_nobody_up(folders, no_leak, monkeypatch):
+    """
+    Whoever shares the image may swap its files; what is open is judged again.
+    """
+    source, target = folders
+    os.mkfifo(source / "f")
+    regular = os.stat(__file__)
+    monkeypatch.setattr("libcontainer.rootfs.copyup.posix.stat", lambda *a, **k: regular)
+
+    with pytest.raises(OSError, match="changed while it was copied up"):
+        copy(source, target)
+
+
 @pytest.mark.root
 def test_owners_and_attributes_are_kept(folders):
     """
