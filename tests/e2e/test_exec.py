@@ -434,7 +434,7 @@ def test_a_failure_leaves_no_pid_file_and_no_process(workshop, container, option
 REFUSED = [
     (("nosuch",), (), 'exec: "nosuch": executable file not found in $PATH'),
     (("/nosuch",), (), 'exec: "/nosuch": stat /nosuch: no such file or directory'),
-    (("/etc",), (), 'exec: "/etc": is a directory'),
+    (("/etc",), (), 'exec: "/etc": is a directory: permission denied'),
     (("/etc/passwd",), (), 'exec: "/etc/passwd": permission denied'),
     (
         ("true",),

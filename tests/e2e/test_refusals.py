@@ -117,7 +117,7 @@ def command_not_executable_for_the_user(bundle):
 def command_is_a_directory(bundle):
     bundle.config["process"]["args"] = ["/etc"]
     bundle.write()
-    return 'exec: "/etc": is a directory'
+    return 'exec: "/etc": is a directory: permission denied'
 
 
 def command_is_too_long(bundle):

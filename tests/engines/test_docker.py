@@ -106,6 +106,7 @@ def test_run_prints_and_ends_as_the_container(docker, name):
         pytest.param("nosuch", 127, id="not in PATH"),
         pytest.param("/no/such", 127, id="no such file"),
         pytest.param("/plain", 126, id="not executable"),
+        pytest.param("/etc", 126, id="a directory"),
     ],
 )
 @pytest.mark.parametrize("name", ["pyoci", "plain"], ids=["with arguments", "plain"])

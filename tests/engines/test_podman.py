@@ -135,6 +135,16 @@ def test_pause_top_and_update(podman, memory_limit):
     podman("rm", id)
 
 
+def test_exec_and_its_statuses(podman):
+    """The program's own status, and Podman's where there is no program."""
+    id = podman.make("run", "-d", "bb", "sleep", "1000")
+    assert podman("exec", "-e", "A=b", "-u", "1000", id, "sh", "-c", "echo $A; id -u") == "b\n1000"
+    for command, status in (("false", 1), ("nosuch", 127), ("/no/such", 127), ("/plain", 126)):
+        podman("exec", id, command, status=status)
+    podman("exec", id, "/etc", status=126)
+    podman("rm", "-f", "-t", "0", id)
+
+
 def test_create_and_start(podman):
     """In two steps, and started a second time."""
     id = podman.make("create", "bb", "echo", "again")

@@ -104,7 +104,10 @@ def test_commands_are_found(look, no_leak, name, path, expected):
                      id="loop"),
         pytest.param("/bin/plain", PATH, errno.EACCES,
                      'exec: "/bin/plain": permission denied', id="not-executable"),
-        pytest.param("/bin", PATH, errno.EISDIR, 'exec: "/bin": is a directory', id="directory"),
+        pytest.param(
+            *("/bin", PATH, errno.EISDIR, 'exec: "/bin": is a directory: permission denied'),
+            id="directory",
+        ),
     ],
 )  # fmt: skip
 def test_commands_are_refused_in_runcs_words(look, no_leak, name, path, code, text):

@@ -108,7 +108,9 @@ def _judge(path: str, kernel: Kernel, root: int, cwd: str) -> None:
     with resolve.Handle(fd):
         found = posix.fstat(fd).st_mode
     if stat.S_ISDIR(found):
-        raise InitFailed("command", errno.EISDIR, f'exec: "{path}": is a directory')
+        # runc's words of two times: engines make 126 of the one or of the other.
+        text = f'exec: "{path}": is a directory: permission denied'
+        raise InitFailed("command", errno.EISDIR, text)
     if not stat.S_ISREG(found) or not found & _EXECUTABLE:
         raise InitFailed("command", errno.EACCES, f'exec: "{path}": permission denied')
 
