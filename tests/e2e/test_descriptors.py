@@ -58,7 +58,7 @@ def test_preserving_what_is_not_open_is_refused(workshop):
     bundle = workshop.bundle(FOREVER)
     result = leaking(workshop, (3,), bundle, workshop.id(), "--preserve-fds", "40")
     assert result.status == 1
-    pattern = r"run failed: unable to stat preserved-fd \d+ \(of 40\): bad file descriptor\n"
+    pattern = r"run failed: unable to stat preserved-fd 4 \(of 40\): bad file descriptor\n"
     assert re.fullmatch(pattern, result.stderr)
 
 

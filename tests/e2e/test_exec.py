@@ -464,7 +464,7 @@ REFUSED = [
     (
         ("true",),
         ("--preserve-fds", "60"),
-        re.compile(r"unable to stat preserved-fd \d+ \(of 60\): bad file descriptor"),
+        re.compile(r"unable to stat preserved-fd 3 \(of 60\): bad file descriptor"),
     ),
     (("true",), ("--process", "/nosuch"), "open /nosuch: no such file or directory"),
     (("true",), ("--cgroup", "../x"), "bad sub cgroup path: ../x"),

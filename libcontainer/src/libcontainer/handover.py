@@ -6,16 +6,23 @@ import posix
 
 from .errors import InitFailed
 
+_EBADF = 9
+
 
 def check_preserved(count: int) -> None:
-    """Raise InitFailed unless the descriptors from 3 on are open, as many as are passed on."""
+    """Raise InitFailed unless the descriptors from 3 on are open, as many as are passed on.
+
+    One that closes on exec is our own, and not what the caller meant.
+    """
     for i in range(count):
         try:
-            posix.fstat(3 + i)
-        except OSError as e:
-            why = (e.strerror or "").lower()
+            given = posix.get_inheritable(3 + i)
+        except OSError:
+            given = False
+        if not given:
+            why = posix.strerror(_EBADF).lower()
             text = f"unable to stat preserved-fd {3 + i} (of {count}): {why}"
-            raise InitFailed("preserve-fds", e.errno, text) from e
+            raise InitFailed("preserve-fds", _EBADF, text)
 
 
 def write_pid_file(path: str, pid: int) -> None:
