@@ -128,16 +128,23 @@ class TestSealed:
         assert e.value.errno == errno.EINVAL
 
 
-def refuse(number, argument, value, code):
-    """A filter: the call `number` with `value` among the bits of `argument` gets `code`."""
+def refuse(number, argument, value, code, *, command=None):
+    """A filter: the call `number` with `value` among the bits of `argument` gets `code`.
+
+    With `command` only if that is its argument 1: other commands leave anything in the rest.
+    """
 
     def instruction(code, value, equal=0, unequal=0):
         return struct.pack("<HBBI", code, equal, unequal, value)
 
+    asked = (
+        [] if command is None else [instruction(0x20, 24), instruction(0x15, command, unequal=3)]
+    )
     return b"".join(
         [
             instruction(0x20, 0),
-            instruction(0x15, number, unequal=3),
+            instruction(0x15, number, unequal=3 + len(asked)),
+            *asked,
             instruction(0x20, 16 + 8 * argument),
             instruction(0x45, value, unequal=1),  # any of the bits
             instruction(0x06, 0x0005_0000 | code),
@@ -187,7 +194,8 @@ class TestOtherKernels:
             os.write(200, b"%o %#x" % (os.fstat(fd).st_mode, fcntl.fcntl(fd, fcntl.F_GET_SEALS)))
         """
         no_flag = refuse(self.MEMFD_CREATE, 1, 0x10, errno.EINVAL)
-        no_seal = refuse(self.FCNTL, 2, F_SEAL_EXEC, errno.EINVAL)
+        add = fcntl.F_ADD_SEALS
+        no_seal = refuse(self.FCNTL, 2, F_SEAL_EXEC, errno.EINVAL, command=add)
 
         assert run_filtered(program, no_flag, no_seal) == "100511 0xf"
 
