@@ -1,5 +1,6 @@
 """Modules from one file: never stale, never needed."""
 
+import errno
 import os
 import pathlib
 import subprocess
@@ -49,7 +50,8 @@ def sample(tmp_path):
 
 def write(sample):
     folders = [str(sample.parent), os.path.dirname(os.path.dirname(modules.__file__))]
-    modules.write(str(sample.parent / "file"), modules.sources(folders, ["sample", "pyoci"]))
+    found = modules.sources(folders, ["sample", "pyoci"])
+    modules.write(str(sample.parent / "file"), found, [str(sample.parent)])
 
 
 def run(sample):
@@ -137,7 +139,7 @@ def test_the_loader_itself_may_change(sample, monkeypatch, tmp_path):
     copy.write_bytes((pathlib.Path(modules.__file__).parent / "loader.py").read_bytes())
     folders = [str(sample.parent), os.path.dirname(os.path.dirname(modules.__file__))]
     found = modules.sources(folders, ["sample", "pyoci"]) | {"pyoci.loader": str(copy)}
-    modules.write(str(sample.parent / "file"), found)
+    modules.write(str(sample.parent / "file"), found, [str(sample.parent)])
     assert run(sample)[0] == "Loader"
     copy.write_text("# another\n")
 
@@ -188,10 +190,68 @@ def test_file_of_another_interpreter_is_ignored(sample, monkeypatch):
     """
     Code is for one version of the interpreter, which the file names.
     """
-    monkeypatch.setattr(modules, "_tag", lambda: "9.9.9")
+    monkeypatch.setattr(modules, "_version", lambda: "9.9.9")
     write(sample)
 
     assert run(sample)[0] == "SourceFileLoader"
+
+
+def test_file_for_another_launcher_is_ignored(sample):
+    """
+    Set-up writes it before the launcher; if it ends in between, the old one must not take it.
+    """
+    folders = [str(sample.parent), os.path.dirname(os.path.dirname(modules.__file__))]
+    found = modules.sources(folders, ["sample", "pyoci"])
+    modules.write(str(sample.parent / "file"), found, ["/elsewhere"])
+
+    assert run(sample)[0] == "SourceFileLoader"
+
+
+def test_damage_costs_time_only_and_is_mended(sample):
+    """
+    Code that does not read is compiled again at each start, until set-up finds the file damaged.
+    """
+    file = sample.parent / "file"
+    whole = file.read_bytes()
+    head = int.from_bytes(whole[8:16], "little") + 16
+    file.write_bytes(whole[:head] + bytes(len(whole) - head))
+
+    assert run(sample)[:2] == ["Loader", "1"]
+    write(sample)
+
+    assert file.read_bytes() == whole
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize(("owner", "mode"), [(12345, 0o644), (0, 0o666)], ids=["theirs", "open"])
+def test_a_file_that_others_can_write_is_replaced(sample, owner, mode):
+    """
+    What it says would be executed with the rights of whoever starts the runtime.
+    """
+    file = sample.parent / "file"
+    os.chown(file, owner, owner)
+    file.chmod(mode)
+
+    write(sample)
+
+    assert (file.stat().st_uid, file.stat().st_mode & 0o777) == (0, 0o644)
+
+
+def test_nothing_is_left_of_a_file_that_could_not_be_written(sample, monkeypatch):
+    """
+    A full disk is told; the old file stays.
+    """
+    (sample / "part.py").write_text("VALUE = 2\n")
+    before = sorted(os.listdir(sample.parent))
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(modules.os, "fsync", full)
+
+    with pytest.raises(OSError, match="No space left"):
+        write(sample)
+    assert sorted(os.listdir(sample.parent)) == before
 
 
 def test_current_file_is_left_alone(sample):

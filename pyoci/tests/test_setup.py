@@ -124,9 +124,9 @@ def test_launcher_finds_every_package(tmp_path):
     """
     write_launcher(str(tmp_path / "pyoci"))
     lines = (tmp_path / "pyoci").read_text().splitlines()
-    (folders,) = [line for line in lines if line.startswith("sys.path += [")]
+    (folders,) = [line for line in lines if line.startswith("folders = [")]
     imports = [f"import {name}" for name in setup.OURS + setup.THEIRS]
-    program = "\n".join(["import sys", folders, *imports])
+    program = "\n".join(["import sys", folders, "sys.path += folders", *imports])
 
     done = subprocess.run([sys.executable, "-IS", "-c", program], capture_output=True, text=True)
 

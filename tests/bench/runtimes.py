@@ -46,7 +46,7 @@ class Runtime:
     def folders(self) -> list[str]:
         """Return the folders that the launcher puts on the interpreter's path."""
         text = Path(self.path).read_text(errors="replace")
-        found = re.search(r"^sys\.path \+= (\[.*\])$", text, re.MULTILINE)
+        found = re.search(r"^folders = (\[.*\])$", text, re.MULTILINE)
         if found:
             return [str(folder) for folder in ast.literal_eval(found[1])]
         from pyoci.setup import package_folders  # a console script: the environment is ours

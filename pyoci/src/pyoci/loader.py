@@ -111,10 +111,18 @@ class Loader:
         return module
 
     def _run(self, module: ModuleType, entry: Entry) -> None:
-        code: CodeType = marshal.loads(posix.pread(self.fd, entry[5], entry[4]))
-        exec(code, module.__dict__)
+        exec(self._code(entry), module.__dict__)
         if entry[7] is not None:
             self._shared[entry[7]] = module
+
+    def _code(self, entry: Entry) -> CodeType:
+        try:
+            code: CodeType = marshal.loads(posix.pread(self.fd, entry[5], entry[4]))
+        except (ValueError, EOFError, TypeError):
+            # Damaged: slower, never wrong.
+            with open(entry[0], "rb") as file:
+                code = compile(file.read(), entry[0], "exec", dont_inherit=True)
+        return code
 
     def _spec(self, name: str, entry: Entry) -> ModuleSpec:
         spec: ModuleSpec = _Spec(name, self, origin=entry[0], is_package=entry[3])
@@ -141,13 +149,18 @@ def _extension(name: str, path: str) -> ModuleSpec:
     return spec
 
 
-def install(fd: int, index: Index) -> None:
-    """Take our modules from the open file, unless this text has changed since it was written."""
+def install(fd: int, index: Index) -> int:
+    """Take our modules from the open file, unless this text has changed since it was written.
+
+    Return the descriptor if it is not needed, else -1.
+    """
+    if not is_current(marshal.loads(index["pyoci.loader"])):
+        return fd
     if fd <= 2:
         # The caller left stdio closed.  It must stay so until main opens it, on /dev/null.
         import fcntl
 
         taken, fd = fd, fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
         posix.close(taken)
-    if is_current(marshal.loads(index["pyoci.loader"])):
-        sys.meta_path.insert(0, Loader(fd, index))
+    sys.meta_path.insert(0, Loader(fd, index))
+    return -1

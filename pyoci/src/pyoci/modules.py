@@ -6,9 +6,10 @@ the launcher:
 
     8 bytes     length of the whole file
     8 bytes     length of the head
-    head        marshal: (interpreter's version, code of `loader.py`, index)
+    head        marshal: (what it is for, code of `loader.py`, index)
     the rest    marshal of each module's code
 
+It is for one version of the interpreter and for the folders that the launcher has on its path.
 The index has an entry for each module, `loader.Entry`, and for extensions of others that we need:
 the import system would look for those in every folder of the path.  A module whose source has
 changed since is not taken from here: Python's own finders read it, as if this file were not
@@ -19,6 +20,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import hashlib
 import marshal
 import os
 import sys
@@ -28,7 +30,7 @@ from .loader import is_current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import CodeType
     from typing import Any
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 HEADER = 8
 LOADER = "pyoci.loader"
+DIGEST = ""  # in the index, beside the modules: of the rest of the file
 # Our libraries stand alone, so each has a copy; here they stand together, and one will do.
 _SHARED = "._record"
 # What we import of others' compiled code; some are part of the interpreter, some files of it.
@@ -45,16 +48,17 @@ EXTENSIONS = (
 )
 
 
-def write(path: str, modules: Mapping[str, str]) -> None:
+def write(path: str, modules: Mapping[str, str], folders: Sequence[str]) -> None:
     """Write the file for `modules`, the source path of each by its name, unless it is current.
 
-    An older one is replaced at once.
+    `folders` are those that the launcher has on its path.  An older file is replaced at once.
     """
-    if not _is_current(path, modules):
-        _replace(path, _content(modules))
+    tag = (_version(), *folders)
+    if not _is_current(path, tag, modules):
+        _replace(path, _content(tag, modules))
 
 
-def _content(modules: Mapping[str, str]) -> bytes:
+def _content(tag: tuple[str, ...], modules: Mapping[str, str]) -> bytes:
     entries: dict[str, Entry] = {}
     codes: dict[str, bytes] = {}
     equals: dict[bytes, str] = {}
@@ -71,15 +75,18 @@ def _content(modules: Mapping[str, str]) -> bytes:
             equals.setdefault(text, name) if name.endswith(_SHARED) else None,
         )
     others = dict(_extensions())
+    rest = b"".join(codes.values())
 
     def head(start: int) -> bytes:
         placed = {n: marshal.dumps(e) for n, e in (_placed(entries, start) | others).items()}
-        return marshal.dumps((_tag(), codes.get(LOADER, b""), placed))
+        # Set-up asks for it, a start does not: that would cost more than all of it saves.
+        placed[DIGEST] = hashlib.blake2b(rest).digest()
+        return marshal.dumps((tag, codes.get(LOADER, b""), placed))
 
     # Offsets are of one width, so that the head is as long with them as without.
     length = len(head(0))
-    rest = _number(length) + head(2 * HEADER + length) + b"".join(codes.values())
-    return _number(HEADER + len(rest)) + rest
+    content = _number(length) + head(2 * HEADER + length) + rest
+    return _number(HEADER + len(content)) + content
 
 
 def _number(value: int) -> bytes:
@@ -90,9 +97,15 @@ def _replace(path: str, content: bytes) -> None:
     new = f"{path}.{os.getpid()}"
     # Whatever the umask: what others could write for a moment, they could write for ever.
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
-        file.write(content)
-    os.chmod(new, 0o644)
-    os.replace(new, path)
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave one of that length without content
+            os.chmod(new, 0o644)
+            os.replace(new, path)
+        except BaseException:
+            os.unlink(new)
+            raise
 
 
 def sources(folders: Iterable[str], packages: Iterable[str]) -> dict[str, str]:
@@ -146,15 +159,19 @@ def _extensions() -> Iterator[tuple[str, Any]]:
             yield name, (spec.origin, found.st_mtime_ns, found.st_size)
 
 
-def _is_current(path: str, modules: Mapping[str, str]) -> bool:
+def _is_current(path: str, tag: tuple[str, ...], modules: Mapping[str, str]) -> bool:
     try:
         with open(path, "rb") as file:
+            found = os.fstat(file.fileno())
             whole, head = [int.from_bytes(file.read(HEADER), "little") for _ in range(2)]
-            tag, _, index = marshal.loads(file.read(head))
-            size = os.fstat(file.fileno()).st_size
+            its_tag, _, index = marshal.loads(file.read(head))
+            digest = hashlib.blake2b(file.read()).digest()
     except (OSError, ValueError, TypeError, EOFError, OverflowError, MemoryError):
         return False
-    if tag != _tag() or whole != size:
+    # Somebody else's would be executed with our rights.
+    if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        return False
+    if its_tag != tag or whole != found.st_size or index.pop(DIGEST, b"") != digest:
         return False
     entries = {name: marshal.loads(entry) for name, entry in index.items()}
     wanted = {**modules, **{name: entry[0] for name, entry in _extensions()}}
@@ -170,6 +187,6 @@ def _placed(entries: Mapping[str, Entry], start: int) -> dict[str, Any]:
     return placed
 
 
-def _tag() -> str:
-    """Return what must be the same for code to be read: the interpreter's version."""
+def _version() -> str:
+    """Return what must be the same for code to be read."""
     return sys.version

@@ -41,18 +41,23 @@ _BODY = """\
 import gc, marshal, posix, sys
 
 gc.disable()  # a run is over before a collection would find anything
-sys.path += {folders!r}
+folders = {folders!r}
+sys.path += folders
+fd = -1
 try:
     fd = posix.open({modules!r}, posix.O_RDONLY | posix.O_CLOEXEC)
     sizes = posix.read(fd, 16)
     size = int.from_bytes(sizes[8:], "little")
     tag, loader, index = marshal.loads(posix.read(fd, min(size, 1 << 20)))
-    if tag == sys.version and int.from_bytes(sizes[:8], "little") == posix.fstat(fd).st_size:
+    whole = int.from_bytes(sizes[:8], "little") == posix.fstat(fd).st_size
+    if whole and tag == (sys.version, *folders):
         names = {{"__name__": "pyoci.loader"}}
         exec(marshal.loads(loader), names)
-        names["install"](fd, index)
+        fd = names["install"](fd, index)
 except Exception:
     pass  # no such file, or not ours: slower, never wrong
+if fd >= 0:
+    posix.close(fd)
 from pyoci.main import main
 
 sys.exit(main())
@@ -75,18 +80,26 @@ def write_launcher(target: str, python: str | None = None) -> None:
     folders = package_folders()
     beside = os.path.abspath(target) + ".modules"
     text = launcher_text(python or versioned(sys.executable), folders, beside).encode()
-    if not _is_current(target, text):
-        _replace(target, text)
     try:
-        modules.write(beside, modules.sources(folders, OURS))
+        # First: an older launcher takes only modules of its own folders.
+        modules.write(beside, modules.sources(folders, OURS), folders)
     except OSError as e:
         raise SetupError(f"write the launcher's modules: {beside}: {e.strerror}") from e
+    if not _is_current(target, text):
+        try:
+            _replace(target, text)
+        except SetupError:
+            if not os.path.isfile(target):
+                os.unlink(beside)  # of no use to anybody
+            raise
 
 
 def _is_current(target: str, text: bytes) -> bool:
     try:
         with open(target, "rb") as old:
-            return old.read() == text and os.fstat(old.fileno()).st_mode & 0o777 == 0o755
+            found = os.fstat(old.fileno())
+            ours = found.st_uid == os.geteuid() and found.st_mode & 0o777 == 0o755
+            return ours and old.read() == text
     except OSError:
         return False  # missing or unreadable: written next, or the reason is found there
 
