@@ -37,6 +37,25 @@ class Looker:
         return found["status"]
 
 
+class Early(Looker):
+    """Runs what stands below a line, in prepare."""
+
+    def prepare(self, args, env):
+        super().prepare(args, env)
+        with open(args[0]) as file:
+            exec(file.read().partition("#prepare")[2], {"os": os})
+
+
+class Plain(Looker):
+    """Opens nothing."""
+
+    def prepare(self, args, env):
+        pass
+
+    def exec(self, args, env):
+        return 4
+
+
 class Never:
     """For no document."""
 
@@ -118,7 +137,8 @@ def test_workload_is_what_the_program_would_have_been(workshop, bundle, run):
     assert status == 5
     name, *sets, privileges, seccomp, umask, threads, ids, fds, rest = said.splitlines()
     assert name == "Name looker"
-    assert sets == [f"Cap{kind} 0000000020000420" for kind in ("Eff", "Prm", "Bnd")]
+    # As after the exec of a program by an ordinary user.
+    assert sets == ["CapEff " + "0" * 16, "CapPrm " + "0" * 16, "CapBnd 0000000020000420"]
     assert (privileges, seccomp, umask, threads) == (
         "NoNewPrivs 1",
         "Seccomp 0",
@@ -249,23 +269,121 @@ def test_where_an_interpreter_may_not_be_seen(workshop, bundle, looker, change, 
         Container.create(workshop.id(), bundle=path, **options)
 
 
+def test_capabilities_of_root(bundle, run):
+    """
+    Root has what its bounding and inheritable sets give, as after an exec.
+    """
+    text = """
+    lines = open("/proc/self/status").read().split("\\n")
+    print(*[line for line in lines if line.startswith(("CapEff", "CapPrm"))])
+    """
+
+    assert run(bundle(text))[1].split()[1::2] == ["0000000020000420"] * 2
+
+
 def test_interpreter_that_is_the_hosts_file(workshop, bundle, looker):
     """
-    Without a sealed copy it is only run where nobody is root of the host.
+    Only a sealed copy is run: what the library starts for it, and the program here is not.
     """
+    executors = [looker.Looker()]
+    options = CreateOptions(root=str(workshop.root), bundle=bundle(""), executors=executors)
 
-    def with_user(config):
-        config["linux"]["namespaces"].append({"type": "user"})
-        config["linux"] |= {"uidMappings": MAP, "gidMappings": MAP}
-
-    root, executors = str(workshop.root), [looker.Looker()]
-    options = CreateOptions(root=root, bundle=bundle(""), executors=executors)
-    with pytest.raises(SpecError, match="looker needs a user namespace of the container's own"):
+    with pytest.raises(SpecError, match="looker needs a sealed copy of the runtime's interpreter"):
         create(workshop.id(), options)
 
-    path = bundle("status = 8", with_user)
+
+def with_user(config):
+    config["linux"]["namespaces"].append({"type": "user"})
+    config["linux"] |= {"uidMappings": MAP, "gidMappings": MAP}
+
+
+def with_right(config):
+    for kind in ("bounding", "effective", "permitted"):
+        config["process"]["capabilities"][kind].append("CAP_CHECKPOINT_RESTORE")
+
+
+def test_rights_over_what_is_mapped(workshop, bundle, looker, run):
+    """
+    The interpreter's libraries are files of the host; who could open them must not be root there.
+    """
+
+    def both(config):
+        with_user(config)
+        with_right(config)
+
+    with pytest.raises(SpecError, match="may not have CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE"):
+        run(bundle("", with_right))
+
+    path = bundle("status = 8", both)
     subprocess.run(["chown", "-R", "100000:100000", f"{path}/rootfs"], check=True)
-    id, options = workshop.id(), CreateOptions(root=root, bundle=path, executors=executors)
-    with Container(id, root=root, pid=create(id, options)) as container:
+    assert run(path)[0] == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(r"raise OSError(2, 'x', '\udcff\0')", "x", id="no-text"),
+        pytest.param("class E(Exception):\n def __str__(self): 1 / 0\nraise E", "E", id="no-str"),
+        pytest.param("raise ValueError('a' * 100_000)", "aaaa", id="long"),
+        pytest.param("os._exit(3)", "container init ended unexpectedly", id="gone"),
+    ],
+)
+def test_why_prepare_failed(workshop, bundle, looker, text, expected):
+    """
+    Told by create, whatever the error is made of.
+    """
+    path = bundle(f"raise SystemExit\n#prepare\n{text}")
+    options = {"root": str(workshop.root), "executors": [looker.Early()]}
+
+    with pytest.raises(InitFailed, match=expected):
+        Container.create(workshop.id(), bundle=path, **options)
+
+
+def test_streams_and_environment_are_the_containers(bundle, run, monkeypatch):
+    """
+    What the program that creates has in its environment is not there.
+    """
+    monkeypatch.setenv("SECRET", "1")
+    text = "print(dict(os.environ)); sys.stdout.close(); status = 7"
+
+    status, said = run(bundle(text, env=["A=b", "PATH=/bin"]))
+
+    assert status == 7
+    assert said == "{'A': 'b', 'PATH': '/bin', 'HOME': '/root'}\n"
+
+
+def test_children_of_a_workload_hold_nobody_up(workshop, bundle, looker):
+    """
+    A process that it forks while it prepares does not keep `start` from seeing it run.
+    """
+    text = "raise SystemExit\n#prepare\nif os.fork() == 0:\n while True: pass"
+    options = {"root": str(workshop.root), "executors": [looker.Early()]}
+    with Container.create(workshop.id(), bundle=bundle(text), **options) as container:
         container.start()
-        assert container.wait() == 8
+
+        assert container.wait() == 0
+
+
+def test_a_filter_that_denies_close(workshop, bundle, looker):
+    """
+    What cannot be closed ends with the process; the workload runs.
+    """
+    refusal = {"names": ["close"], "action": "SCMP_ACT_ERRNO"}
+    profile = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [refusal]}
+    path = bundle("", lambda config: config["linux"].update(seccomp=profile))
+    options = {"root": str(workshop.root), "executors": [looker.Plain()]}
+
+    with Container.create(workshop.id(), bundle=path, **options) as container:
+        container.start()
+        assert container.wait() == 4
+
+
+def test_an_interpreter_that_is_not_there(workshop, bundle):
+    """
+    An error of the library's own.
+    """
+    with pytest.raises(InitFailed, match="start the interpreter /no/python: no such file"):
+        Container.create(
+            workshop.id(), bundle=bundle(""), root=str(workshop.root), pass_fds=(0,),
+            python="/no/python",
+        )  # fmt: skip

@@ -175,7 +175,7 @@ def test_a_document_plans(workshop, neighbour, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_document_runs(workshop, neighbour, console, name):
+def test_a_document_runs(workshop, neighbour, console, monkeypatch, name):
     """create, state, start, the payload's own view, exit status, delete."""
     config = adapt(json.loads((FOLDER / f"{name}.json").read_text()), workshop, neighbour)
     bundle = workshop.bundle(config)
@@ -187,7 +187,7 @@ def test_a_document_runs(workshop, neighbour, console, name):
         give_away(bundle.rootfs, FIRST_ID)
     options = ["--console-socket", console.path] if config["process"].get("terminal") else []
     if rootless:
-        container = create_rootless(workshop, bundle)
+        container = create_rootless(workshop, bundle, monkeypatch)
     else:
         container = workshop.create(bundle, *options)
     if options:
@@ -204,24 +204,24 @@ def test_a_document_runs(workshop, neighbour, console, name):
     assert container.delete().status == 0
 
 
-def create_rootless(workshop, bundle):
-    """Create a container as Podman does for a user: as root of the user's namespace."""
+def create_rootless(workshop, bundle, monkeypatch):
+    """Create a container as Podman does for a user: as root of the user's namespace.
+
+    What follows is done from there, too: its state belongs to that root.
+    """
     workshop.root.mkdir(exist_ok=True)
     for path in (workshop.root, bundle.path):
         os.chown(path, FIRST_ID, FIRST_ID)
     give_away(workshop.folder / "sources", FIRST_ID)
-    runtime = workshop.runtime
     script = workshop.folder / "runtime"
     # The real runtime, with its arguments, inside of the namespace.
     (workshop.folder / "enter.py").write_text(IN_USER_NAMESPACE)
     script.write_text(
-        f'#!/bin/sh\nexec {sys.executable} {workshop.folder}/enter.py {runtime} "$@"\n'
+        f'#!/bin/sh\nexec {sys.executable} {workshop.folder}/enter.py {workshop.runtime} "$@"\n'
     )
     script.chmod(0o755)
-    workshop.runtime = script
-    container = workshop.create(bundle)
-    workshop.runtime = runtime
-    return container
+    monkeypatch.setattr(workshop, "runtime", script)
+    return workshop.create(bundle)
 
 
 def check_view(words, config):

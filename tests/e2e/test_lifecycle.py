@@ -292,15 +292,22 @@ def test_a_terminal_reaches_the_console_socket(workshop, console):
     assert container.delete().status == 0
 
 
-def test_the_terminal_is_the_controlling_one_and_the_users(workshop, console):
+@pytest.mark.parametrize("joined", [False, True], ids=["own-pid", "joined-pid"])
+def test_the_terminal_is_the_controlling_one_and_the_users(workshop, console, delete_after, joined):
     """A key of the terminal makes a signal, and it belongs to the container's user."""
     config = terminal_config(
         workshop,
         "sh",
         "-c",
-        "stat -c %u /dev/pts/0; trap 'exit 9' INT; while :; do sleep 0.02; done",
+        "trap 'exit 9' INT; stat -c %u /dev/pts/0; while :; do sleep 0.02; done",
     )
     config["process"]["user"] = {"uid": 1000, "gid": 1000}
+    if joined:
+        first = workshop.create(FOREVER)
+        delete_after(first)
+        for namespace in config["linux"]["namespaces"]:
+            if namespace["type"] == "pid":
+                namespace["path"] = f"/proc/{first.pid}/ns/pid"
     container = workshop.create(config, "--console-socket", console.path)
     master = console.master()
     container.start()

@@ -21,6 +21,11 @@ NAMES = tuple(
     ).split()
 )
 SYS_ADMIN = 1 << NAMES.index("SYS_ADMIN")
+# To change groups, ids and sets.
+TO_REDUCE = sum([1 << NAMES.index(name) for name in ("SETGID", "SETUID", "SETPCAP")])
+# With one of these in the host's user namespace a process may open what it has mapped: proc(5),
+# /proc/PID/map_files.
+OPENS_MAPPED = SYS_ADMIN | 1 << NAMES.index("CHECKPOINT_RESTORE")
 
 
 class CapabilitySets(Record):

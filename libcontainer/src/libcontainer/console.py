@@ -86,11 +86,17 @@ class ConsolePair(ConsoleSocket):
 
 
 def make_console(
-    terminal: Terminal, rootfs: Rootfs, kernel: Kernel, socket: ConsoleSocket, uid: int
+    terminal: Terminal,
+    rootfs: Rootfs,
+    kernel: Kernel,
+    socket: ConsoleSocket,
+    uid: int,
+    *,
+    control: bool = True,
 ) -> None:
     """Give this process a terminal as stdio and the engine the other end of it.
 
-    Needs a session of its own.  Raises OSError.
+    `control` makes it the controlling one of our session, which must be our own.  Raises OSError.
     """
     mount = rootfs.mounts.get("/dev/pts")
     start, path = (mount, "ptmx") if mount is not None else (rootfs.fd, "/dev/pts/ptmx")
@@ -101,7 +107,8 @@ def make_console(
         socket.close()
     finally:
         posix.close(master)
-    fcntl.ioctl(slave, c.TIOCSCTTY, 0)
+    if control:
+        fcntl.ioctl(slave, c.TIOCSCTTY, 0)
     for fd in (0, 1, 2):
         posix.dup2(slave, fd)
     if slave > 2:

@@ -19,13 +19,19 @@ The container is made as ever; only its last step differs.  Where a program woul
 interpreter that built the container stays, has given up all that the program would not have had,
 and calls `exec`.  So this is the one case in which Python runs in a container, and it is refused
 where that could harm others: an interpreter is only seen in a pid namespace of the container's
-own, and is not the host's file (a sealed copy), or nobody there is root of the host (a user
-namespace).  Nothing else is executed beside it: `exec` into the container is refused.
+own, it is not the host's file but a sealed copy, and it may not open the libraries that it has
+mapped (CAP_SYS_ADMIN and CAP_CHECKPOINT_RESTORE need a user namespace around them).  Nothing else
+is executed beside it: `exec` into the container is refused.
+
+`Container.create` starts the sealed copy by itself.  Executors are pickled for it, so their class
+is one of a module that can be imported, not of the program that is run.
 """
 
 from __future__ import annotations
 
 import posix
+
+from .errors import InitFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +73,8 @@ def choose(executors: Sequence[Executor], spec: Spec) -> Executor | None:
     """Return the first that a document is for; None: it is a program's.  Raises SpecError."""
     for executor in executors:
         if executor.validate(spec):
+            if not (executor.name and executor.name.isprintable()):
+                raise InitFailed("executor", None, f"{executor!r} has no name that can be shown")
             return executor
     return None
 

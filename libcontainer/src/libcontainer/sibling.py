@@ -72,6 +72,10 @@ def create_beside(
             program, env = f"/proc/self/fd/{stand_aside(opened[-1])}", _libraries()
         # A spawn, not a fork: nothing of ours runs in the child.
         pid = os.posix_spawn(program, argv, env, file_actions=actions)
+    except OSError as e:
+        os.close(reader)
+        text = f"start the interpreter {python}: {(e.strerror or '').lower()}"
+        raise InitFailed("", e.errno, text) from e
     finally:
         for fd in (*opened, *aside):
             os.close(fd)

@@ -130,6 +130,8 @@ class StateDirectory:
 
     def is_locked(self) -> bool:
         """Whether somebody else holds the lock."""
+        if self._locked:
+            return False  # and asking for a weaker one would give it up
         try:
             self._flock("LOCK_SH", "LOCK_NB")
         except BlockingIOError:

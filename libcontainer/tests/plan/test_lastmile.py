@@ -11,9 +11,9 @@ from struct import unpack
 
 import pytest
 
-from libcontainer.capabilities import SYS_ADMIN, CapabilitySets
+from libcontainer.capabilities import SYS_ADMIN, TO_REDUCE, CapabilitySets
 from libcontainer.kernel import constants as c
-from libcontainer.plan.lastmile import Entry, Payload, enter_root, join_pid, reduce, wait_and_run
+from libcontainer.plan.lastmile import Entry, Payload, enter_root, reduce, shed, wait_and_run
 from libcontainer.process.init import last_mile
 
 CHOWN, KILL, SETUID = 1 << 0, 1 << 5, 1 << 7
@@ -45,10 +45,12 @@ TABLE = (
     ("+", "chdir", ("text:/",)),
     ("+", "close", ("fd:old",)),
     ("+", "close", ("fd:root",)),
-    ("+", "write", ("fd:sync", "text:R", 1)),
-    ("+", "read", ("fd:go", "buffer:8", 1)),
     *[("+", "prctl", (c.PR_CAPBSET_DROP, n)) for n in DROPPED],
     ("+", "fchdir", ("fd:cwd",)),
+    ("+", "close", ("fd:cwd",)),
+    ("+", "capset", (HEADER,)),
+    ("+", "write", ("fd:sync", "text:R", 1)),
+    ("+", "read", ("fd:go", "buffer:8", 1)),
     ("+", "prctl", (c.PR_SET_KEEPCAPS, 1)),
     ("+", "setgroups", (0, 0)),
     ("-u", "setresgid", (0, 0, 0)),
@@ -143,12 +145,14 @@ def test_what_must_never_change(mile, marks):
     ids = calls.index("setresuid")
     # A host handle must not outlive the word to main.
     assert max(i for i, call in enumerate(calls) if call == "close") < ready
-    # Only with CAP_SETPCAP, which the id change takes away.
-    assert ready < min(drops) and max(drops) < calls.index("setgroups")
+    # Only with CAP_SETPCAP; and what is not needed any more is given up before anybody may look.
+    assert max(drops) < calls.index("capset") < ready
+    # The directory may be one that only full root may enter.
+    assert calls.index("fchdir") < calls.index("capset")
     # Groups and gid need what the uid change takes away.
     assert calls.index("setgroups") < calls.index("setresgid") < ids
     # The id change clears effective and ambient sets, and makes the process dumpable.
-    assert ids < calls.index("capset")
+    assert ids < calls.index("capset", ready)
     hidden = [i for i, e in enumerate(entries) if e.args[:2] == (c.PR_SET_DUMPABLE, 0)]
     assert hidden[0] == 0 and hidden[-1] > ids
     # A filter may deny these.
@@ -192,8 +196,12 @@ def test_sys_admin_is_kept_only_for_the_filter(mile, filter, nnp, own, expected)
     sets = CapabilitySets(effective=KILL | own, permitted=KILL | own | HIGH, inheritable=CHOWN)
     payload = PAYLOAD.replace(capabilities=sets, filter=filter, no_new_privileges=nnp)
 
-    found = [sets_of(entry) for entry in mile(payload) if entry.call == "capset"]
+    first, *found = [sets_of(entry) for entry in mile(payload) if entry.call == "capset"]
 
+    # For what is still to come: ids, groups and sets, the filter, and what is handed down.
+    admin = SYS_ADMIN if filter and not nnp else 0
+    rest = KILL | HIGH | CHOWN | own | admin | TO_REDUCE
+    assert first == (rest, rest, 0)
     assert found == [(KILL | more, KILL | HIGH | more, CHOWN) for more in expected]
 
 
@@ -220,13 +228,15 @@ def test_a_working_directory_that_only_the_user_may_enter():
     """
     Then it is entered by name, with the user's credentials, before the filter.
     """
-    entries = reduce(PAYLOAD.replace(filter=True), first_own=3, cwd_late="/home/me")
+    payload = PAYLOAD.replace(filter=True)
+    entries = reduce(payload, first_own=3, cwd_late="/home/me")
 
     calls = [entry.call for entry in entries]
     opened = calls.index("openat2")
     assert entries[opened].args[1] == "text:/home/me"
-    assert (calls.count("fchdir"), calls[opened + 1]) == (1, "fchdir")
+    assert calls[opened + 1 : opened + 3] == ["fchdir", "close"]
     assert calls.index("capset") < opened < calls.index("seccomp")
+    assert "fchdir" not in [entry.call for entry in shed(payload, cwd_late="/home/me")]
 
 
 def test_a_full_bounding_set_drops_nothing():
@@ -235,7 +245,7 @@ def test_a_full_bounding_set_drops_nothing():
     """
     full = PAYLOAD.capabilities.replace(bounding=2**64 - 1)
 
-    entries = reduce(PAYLOAD.replace(capabilities=full), first_own=3, cwd_late=None)
+    entries = shed(PAYLOAD.replace(capabilities=full), cwd_late=None)
 
     assert [e for e in entries if e.args[0] == c.PR_CAPBSET_DROP] == []
 
@@ -271,19 +281,24 @@ def test_ways_into_the_root(given, expected):
     assert [entry.call for entry in enter_root(**given)] == expected
 
 
-def test_a_joined_pid_namespace_is_entered_once_the_host_is_out_of_sight(plan, mile):
+@pytest.mark.parametrize("terminal", [False, True], ids=["-", "terminal"])
+def test_a_joined_pid_namespace_is_entered_once_the_host_is_out_of_sight(plan, terminal):
     """
-    setns, fork, and hidden again in the child, before the session begins: all of it after the
-    pivot, since whoever lives there may look at the root of this process.
+    After the pivot and after what is not needed any more is given up: whoever lives there may look
+    at the root of this process, and trace it.  In the child it is hidden again before the session
+    begins, and the terminal follows the session.
     """
-    plain = plan()
+    plain = plan({"process": {"terminal": terminal}})
     entries = last_mile(plain.replace(namespaces=plain.namespaces.replace(pid="/proc/1/ns/pid")))
 
-    at = entries.index(join_pid()[0])
-    assert entries[at - 1] == Entry("close", ("fd:root",), "forget the new root")
-    assert [entry.call for entry in entries[at : at + 4]] == ["setns", "clone", "prctl", "setsid"]
-    assert [entry.fork for entry in join_pid()] == [False, True, False, False]
-    assert entries[at + 1].args[0] == c.CLONE_PARENT
+    calls = [entry.call for entry in entries]
+    joined, forked = calls.index("setns"), calls.index("clone")
+    assert entries[joined - 1] == Entry("close", ("fd:root",), "forget the new root")
+    assert joined < calls.index("capset") == forked - 1
+    assert calls[forked : forked + 3] == ["clone", "prctl", "setsid"]
+    assert entries[forked].args[0] == c.CLONE_PARENT and entries[forked].fork
+    control = Entry("ioctl", (0, c.TIOCSCTTY, 0), "set the controlling terminal")
+    assert (entries[forked + 3] == control) is terminal
 
 
 def test_an_entry_is_described_and_written():

@@ -240,19 +240,31 @@ def test_list_of_a_workload_that_is_no_program(plan):
     assert without[2:] == rest[2:-3]
 
 
-@pytest.mark.parametrize("user", [False, True], ids=["the-hosts", "own-user"])
-@pytest.mark.parametrize("sealed", [False, True], ids=["open", "sealed"])
-def test_where_an_interpreter_may_run(plan, user, sealed):
+RIGHT = {"process": {"capabilities": {"bounding": ["CAP_CHECKPOINT_RESTORE"]}}}
+
+
+@pytest.mark.parametrize(
+    ("user", "sealed", "right", "fault"),
+    [
+        pytest.param(False, True, False, None, id="sealed"),
+        pytest.param(True, True, True, None, id="a-right-of-its-own-user-namespace"),
+        pytest.param(False, False, False, "x needs a sealed copy", id="open"),
+        pytest.param(True, False, False, "x needs a sealed copy", id="open-in-its-own"),
+        pytest.param(False, True, True, "x may not have CAP_SYS_ADMIN", id="a-right-of-the-hosts"),
+    ],
+)
+def test_where_an_interpreter_may_run(plan, user, sealed, right, fault):
     """
-    It is a sealed copy, or nobody there is root of the host.
+    As a sealed copy, and where nobody may open the host's files that it has mapped.
     """
     changes = joining(new=["mount", "pid", *(["user"] if user else [])])
     changes["linux"] |= OWN if user else {}
+    changes |= RIGHT if right else {}
 
-    if user or sealed:
+    if fault is None:
         assert plan(changes, executor="x", sealed=sealed).executor == "x"
     else:
-        with pytest.raises(SpecError, match="x needs a user namespace of the container's own"):
+        with pytest.raises(SpecError, match=fault):
             plan(changes, executor="x", sealed=sealed)
 
 

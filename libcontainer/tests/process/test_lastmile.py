@@ -11,10 +11,12 @@ from libcontainer.plan.lastmile import (
     Entry,
     Payload,
     enter_root,
+    fork_into_pid,
     hide,
     join_pid,
     meet_main,
     reduce,
+    shed,
     wait_and_run,
 )
 from libcontainer.process.init import _place
@@ -110,6 +112,8 @@ def test_every_call_of_the_last_mile_has_a_number(machine):
     entries = [
         *hide(),
         *join_pid(),
+        *fork_into_pid(terminal=True),
+        *shed(payload, cwd="/", cwd_late=None),
         *enter_root(pivot=True, mount_namespace=True, propagation=1),
         *enter_root(pivot=False, mount_namespace=True, propagation=1),
         *enter_root(pivot=False, mount_namespace=False, propagation=None),

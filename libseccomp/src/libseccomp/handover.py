@@ -48,7 +48,9 @@ def send_listener(path: str, state: ContainerProcessState, listener: int) -> Non
         rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, listener.to_bytes(4, _byte_order()))
         # A stream may take less than all; the descriptor goes with what is sent first.
         sent = agent.sendmsg([message], [rights])
-        agent.sendall(message[sent:])
+        # Not sendall of nothing: that would ask the socket whether the agent is still there.
+        while sent < len(message):
+            sent += agent.send(message[sent:])
     except OSError as e:
         raise OSError(e.errno, f"send seccomp listener: {e.strerror}", path) from e
     finally:

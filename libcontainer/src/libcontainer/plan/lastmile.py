@@ -21,7 +21,7 @@ import posix
 from struct import pack
 
 from .._record import BadDocument, Record, i64
-from ..capabilities import SYS_ADMIN, CapabilitySets
+from ..capabilities import SYS_ADMIN, TO_REDUCE, CapabilitySets
 from ..kernel import constants as c
 
 TYPE_CHECKING = False
@@ -131,18 +131,23 @@ def hide(name: str = "pyoci:init") -> list[Entry]:
     ]
 
 
-def join_pid(*, entered: bool = False) -> list[Entry]:
-    """Become a child in an existing pid namespace, where no interpreter may ever be seen.
+def join_pid() -> list[Entry]:
+    """Let children live in an existing pid namespace."""
+    return [Entry("setns", ("fd:pid", c.CLONE_NEWPID), "join the pid namespace")]
 
-    `entered`: children are in it already.  setsid follows the fork: the session of the process
-    that ends here would hang up on it.
+
+def fork_into_pid(*, terminal: bool) -> list[Entry]:
+    """Become a child in the pid namespace, where no interpreter may ever be seen.
+
+    setsid follows the fork: the session of the process that ends here would hang up on it.  The
+    terminal follows the session.
     """
-    join = Entry("setns", ("fd:pid", c.CLONE_NEWPID), "join the pid namespace")
+    control = Entry("ioctl", (0, c.TIOCSCTTY, 0), "set the controlling terminal")
     return [
-        *([] if entered else [join]),
         Entry("clone", (c.CLONE_PARENT, 0, 0, 0, 0), "fork into the pid namespace", fork=True),
         Entry("prctl", (c.PR_SET_DUMPABLE, 0, 0, 0, 0), "hide"),
         Entry("setsid", (), "begin a session"),
+        *([control] if terminal else []),
     ]
 
 
@@ -166,34 +171,45 @@ def change_directory(path: str) -> list[Entry]:
     return [
         Entry("openat2", (c.AT_FDCWD, "text:" + path, "hex:" + how.hex(), 24), CHDIR),
         Entry("fchdir", ("result:-1",), CHDIR),
+        Entry("close", ("result:-2",), CHDIR),
     ]
 
 
-def reduce(
-    payload: Payload,
-    *,
-    first_own: int,
-    cwd: str | None = None,
-    cwd_late: str | None,
-    program: bool = True,
-) -> list[Entry]:
-    """Give up everything that the payload is not to have.
+def shed(payload: Payload, *, cwd: str | None = None, cwd_late: str | None) -> list[Entry]:
+    """Give up what nothing that follows needs, before others can see this process.
 
-    `first_own` is the first descriptor that is ours: sync, then the gate; they alone stay open
-    until the payload.  `cwd` is the working directory if there is no handle of it, `cwd_late` if
-    root itself could not open it.  `program`: the payload is one, at `data:path`.
+    Who shares its pid namespace and may trace it has what it has.  The working directory comes
+    before, while root may still enter what is others': `cwd` if there is no handle of it,
+    `cwd_late` if root itself could not open it.
     """
     sets = payload.capabilities
+    # In Python, before the stub's exec, this would have shrunk root's permitted set, and setgroups
+    # below would fail.  It needs CAP_SETPCAP.
     entries = [
-        # First: it needs CAP_SETPCAP.  In Python, before the stub's exec, it would have shrunk
-        # root's permitted set, and setgroups below would fail.
-        Entry("prctl", (c.PR_CAPBSET_DROP, n, 0, 0, 0), "drop from the bounding set", ignore=False)
+        Entry("prctl", (c.PR_CAPBSET_DROP, n, 0, 0, 0), "drop from the bounding set")
         for n in range(payload.last_capability + 1)
         if not sets.bounding >> n & 1
     ]
     if cwd_late is None:
-        handle = [Entry("fchdir", ("fd:cwd",), CHDIR)]
+        handle = [Entry("fchdir", ("fd:cwd",), CHDIR), Entry("close", ("fd:cwd",), CHDIR)]
         entries += handle if cwd is None else change_directory(cwd)
+    rest = sets.effective | sets.permitted | sets.inheritable | _filter_right(payload)
+    few = CapabilitySets(effective=rest | TO_REDUCE, permitted=rest | TO_REDUCE)
+    return [*entries, _capset(few, 0)]
+
+
+def reduce(
+    payload: Payload, *, first_own: int, cwd_late: str | None, program: bool = True
+) -> list[Entry]:
+    """Give up everything that the payload is not to have.
+
+    `first_own` is the first descriptor that is ours: sync, then the gate; they alone stay open
+    until the payload.  `cwd_late` is the working directory if root itself could not open it.
+    `program`: the payload is one, at `data:path`; else there is no exec that takes capabilities,
+    and they are what an exec would have left.
+    """
+    sets = payload.capabilities if program else after_exec(payload)
+    entries = []
     entries.append(Entry("prctl", (c.PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep capabilities"))
     if payload.groups is not None:
         groups = pack(f"<{len(payload.groups)}I", *payload.groups).hex()
@@ -207,8 +223,8 @@ def reduce(
         # An id change sets it to fs.suid_dumpable, whatever that is.
         Entry("prctl", (c.PR_SET_DUMPABLE, 0, 0, 0, 0), "hide"),
     ]
-    # The filter needs CAP_SYS_ADMIN unless there is no_new_privs: kept until it is loaded.
-    keep = SYS_ADMIN if payload.filter and not payload.no_new_privileges else 0
+    # The filter needs a right that the payload may not have: kept until it is loaded.
+    keep = _filter_right(payload)
     # After the ids: setresuid clears the effective and the ambient set.
     entries.append(_capset(sets, keep))
     entries += _ambient(sets)
@@ -228,9 +244,23 @@ def reduce(
     if payload.filter:
         load = (c.SECCOMP_SET_MODE_FILTER, payload.filter_flags, "data:filter")
         entries.append(Entry("seccomp", load, "error loading seccomp filter into kernel"))
-    if keep and not sets.permitted & SYS_ADMIN:
+    if keep & ~(sets.permitted & sets.effective):
         entries.append(_capset(sets, 0))
     return entries
+
+
+def after_exec(payload: Payload) -> CapabilitySets:
+    """Return what a program without file capabilities would have of them.  capabilities(7)."""
+    sets = payload.capabilities
+    had = sets.inheritable | sets.bounding if payload.uid == 0 else sets.ambient
+    # Not more than there is to give away.
+    had &= sets.permitted | sets.effective | sets.inheritable
+    return sets.replace(effective=had, permitted=had)
+
+
+def _filter_right(payload: Payload) -> int:
+    """Return CAP_SYS_ADMIN if loading the filter takes it: unless there is no_new_privs."""
+    return SYS_ADMIN if payload.filter and not payload.no_new_privileges else 0
 
 
 def wait_and_run() -> list[Entry]:

@@ -80,6 +80,11 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
     capability_sets, refused = sets(process.capabilities, available)
     if refused:
         _log.warning(f"ignoring unknown or unavailable capabilities: {list(refused)}")
+    if options.executor is not None:
+        from .rare import check_executor
+
+        name, sealed = options.executor, options.sealed
+        check_executor(name, spec, namespaces, capability_sets, sealed=sealed)
     build, late = mount_steps(spec, linux, host, namespaces, options.bundle, options.rootfs)
     # Only true root may make device rules; without it no device can be made either.
     true_root = host.euid == 0 and not host.user_namespace
@@ -260,10 +265,6 @@ def _refuse(spec: Spec, linux: Linux, host: Host, namespaces: Namespaces, option
         # What init forks is in that pid namespace, and would be an interpreter before it is a hook.
         text = "createContainer hooks where a pid namespace is joined beside a new user namespace"
         faults.append(f"not supported: {text}")
-    if options.executor is not None:
-        from .rare import executor_faults
-
-        faults += executor_faults(options.executor, spec, namespaces, sealed=options.sealed)
     if namespaces.joins("user") and (linux.uid_mappings or linux.gid_mappings):
         # Engines repeat them; other ones would be a container that is not what was asked for.
         if _sorted(_mapping(linux)) != _sorted(host.mapping or Mapping((), ())):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from .. import _log
+from ..capabilities import OPENS_MAPPED
+from ..errors import SpecError
 from ..memory_policy import policy_call
 from ..spec.rules.rare import DOMAINS
 from .lastmile import Entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..capabilities import CapabilitySets
     from ..namespaces import Namespaces
     from ..spec.document import Spec
     from ..spec.linux import Linux
@@ -31,18 +34,30 @@ def inherited(linux: Linux) -> list[Entry]:
     return entries
 
 
-def executor_faults(name: str, spec: Spec, namespaces: Namespaces, *, sealed: bool) -> list[str]:
-    """Return why an interpreter may not be what a container runs.
+def check_executor(
+    name: str,
+    spec: Spec,
+    namespaces: Namespaces,
+    capabilities: CapabilitySets,
+    *,
+    sealed: bool,
+) -> None:
+    """Raise SpecError where an interpreter may not be what a container runs.
 
-    Who may trace it could open its file, and keep that for when the host runs it again
-    (CVE-2019-5736); other containers are not to see it at all.
+    Who may trace it could open its file, and write it when the host does not run it any more
+    (CVE-2019-5736); other containers are not to see it at all.  Its libraries are the host's
+    files: with two of the host's capabilities it could open what it has mapped.
     """
     faults = []
     if not namespaces.new("pid"):
         faults.append(f"{name} needs a new pid namespace")
-    if not sealed and not namespaces.own("user"):
-        text = "needs a user namespace of the container's own, or a sealed copy of the runtime"
+    if not sealed:
+        faults.append(f"{name} needs a sealed copy of the runtime's interpreter")
+    had = capabilities.bounding | capabilities.permitted | capabilities.inheritable
+    if had & OPENS_MAPPED and not namespaces.own("user"):
+        text = "may not have CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE without a user namespace"
         faults.append(f"{name} {text}")
     if spec.hooks is not None and spec.hooks.start_container:
         faults.append(f"startContainer hooks are not supported beside {name}")
-    return faults
+    if faults:
+        raise SpecError(tuple(faults))

@@ -31,7 +31,7 @@ from ..kernel import constants as c
 from ..spec.linux import Linux
 from ..spec.process import LinuxCapabilities
 from . import process as shared
-from .lastmile import Entry, Payload, hide, meet_main, reduce
+from .lastmile import Entry, Payload, hide, meet_main, reduce, shed
 from .process import Command, Terminal, seccomp_profile
 
 TYPE_CHECKING = False
@@ -211,17 +211,18 @@ def tenant_mile(
         # All that is left is stdio, what was preserved, two pipes, and for a label the procfs
         # that the container has anyway.
         Entry("close_range", (first_own + names.index("init"), _ALL, 0), "forget the host"),
+        *_own(plan, channels),
+        *shed(plan.payload, cwd=plan.command.cwd, cwd_late=cwd_late),
         *_fork(plan),
         # The join, if not the fork, has changed credentials, and with them this.
         Entry("prctl", (c.PR_SET_DUMPABLE, 0, 0, 0, 0), "hide"),
-        *_settle(plan, channels),
+        *_settle(plan),
         *plan.inherited,
         *plan.labels,
         *meet_main(),
         *reduce(
             plan.payload.replace(filter_flags=filter_flags),
             first_own=first_own,
-            cwd=plan.command.cwd,
             cwd_late=cwd_late,
         ),
         Entry("write", ("fd:sync", "text:S", 1), "tell main", want=1),
@@ -344,7 +345,13 @@ def _fork(plan: TenantPlan) -> list[Entry]:
     return [Entry("clone", args, "fork into the pid namespace", fork=True)]
 
 
-def _settle(plan: TenantPlan, channels: tuple[int, ...]) -> list[Entry]:
+def _own(plan: TenantPlan, channels: tuple[int, ...]) -> list[Entry]:
+    """Programs reopen /proc/self/fd/1.  Best effort: what is lost is just that."""
+    uid = plan.payload.uid
+    return [Entry("fchown", (fd, uid, _ALL), "own stdio", ignore=True) for fd in channels]
+
+
+def _settle(plan: TenantPlan) -> list[Entry]:
     """What belongs to the process that stays: its keyring, session, terminal, and umask."""
     entries = []
     if plan.keyring is not None:
@@ -354,8 +361,5 @@ def _settle(plan: TenantPlan, channels: tuple[int, ...]) -> list[Entry]:
     entries.append(Entry("setsid", (), "begin a session"))
     if plan.terminal is not None:
         entries.append(Entry("ioctl", (0, c.TIOCSCTTY, 0), "set the controlling terminal"))
-    for fd in channels:
-        # Programs reopen /proc/self/fd/1.  Best effort: what is lost is just that.
-        entries.append(Entry("fchown", (fd, plan.payload.uid, _ALL), "own stdio", ignore=True))
     entries.append(Entry("umask", (plan.umask,), "set the umask"))
     return entries

@@ -101,13 +101,27 @@ def send_error(fd: int, error: BaseException) -> None:
     elif isinstance(error, InitFailed):
         kind, fields = "init", [error.stage, error.errno, error.text]
     elif isinstance(error, OSError):
-        text = (error.strerror or str(error)).lower()
+        text = (error.strerror or described(error)).lower()
         what = f" ({error.filename})" if error.filename is not None else ""
         kind, fields = "init", ["", error.errno, text + what]
     else:
-        kind, fields = "init", ["", None, f"{type(error).__name__}: {error}"]
-    content = dumps([kind, *fields]).encode()
+        kind, fields = "init", ["", None, described(error)]
+    # Names of files may be no text that JSON takes.
+    plain = [_plain(field) if type(field) is str else field for field in fields]
+    content = dumps([kind, *plain]).encode()
     posix.write(fd, ERROR + struct.pack("<I", len(content)) + content)
+
+
+def described(error: BaseException) -> str:
+    """Return an error's class and text; the class alone where the text cannot be had."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
+
+
+def _plain(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def received_error(content: bytes) -> ContainerError:

@@ -96,6 +96,8 @@ class Main:
         for step in (*self.plan.setup, *self.plan.build, *self.plan.finish):
             step.load()
         load_for(self.plan.command)
+        if self.plan.labels and self.plan.namespaces.pid is not None:
+            from . import attributes  # noqa: F401  # rare, as the next
         if self.own.executor is not None:
             from . import walk  # noqa: F401  # rare; and nothing can be imported after the clone
         if _may_need_sources(self.plan):

@@ -18,10 +18,12 @@ from ..namespaces import KINDS, enter_new_time, open_offsets
 from ..plan.lastmile import (
     Entry,
     enter_root,
+    fork_into_pid,
     hide,
     join_pid,
     meet_main,
     reduce,
+    shed,
     wait_and_run,
 )
 from ..rootfs import resolve
@@ -121,7 +123,9 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
         posix.write(channel.writer, CWD_LATE)  # main must know which list it hears about
     path = "" if plan.executor else command.find(plan.command, env, kernel, rootfs.fd)
     if plan.terminal is not None and own.console is not None:
-        make_console(plan.terminal, rootfs, kernel, own.console, plan.payload.uid)
+        # Whoever comes out of a fork into a joined pid namespace has a session of its own.
+        control, uid = plan.namespaces.pid is None, plan.payload.uid
+        make_console(plan.terminal, rootfs, kernel, own.console, uid, control=control)
     else:
         own_stdio(plan.payload.uid, kernel)
 
@@ -132,7 +136,7 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
         "cwd": cwd,
         "go": channel.go_reader,
         "pid": own.namespaces.get("pid", -1),
-        "attr": _open_attributes(plan, kernel) if plan.labels else -1,
+        "attr": _open_attributes(plan, kernel, rootfs.fd) if plan.labels else -1,
         "sync": channel.writer,
         "gate": own.gate,
     }
@@ -172,9 +176,11 @@ def last_mile(plan: Plan, *, cwd_late: str | None = None, filter_flags: int = 0)
             propagation=plan.propagation,
             hidden=plan.hidden,
         ),
-        # Who lives in that pid namespace may see this process from here on, and the root and the
-        # handles of whom it may trace: so not before the host's are gone.
-        *(join_pid(entered=plan.namespaces.enters_pid_early()) if plan.namespaces.pid else ()),
+        *(join_pid() if plan.namespaces.pid and not plan.namespaces.enters_pid_early() else ()),
+        *shed(plan.payload, cwd_late=cwd_late),
+        # Who lives in that pid namespace may see this process from here on, and the root, the
+        # handles and the rights of whom it may trace: so not before the host's are gone.
+        *(fork_into_pid(terminal=plan.terminal is not None) if plan.namespaces.pid else ()),
         *plan.inherited,
         *plan.labels,
         *meet_main(),
@@ -230,15 +236,19 @@ def _open_cwd(plan: Plan, rootfs: Rootfs, kernel: LinuxKernel) -> tuple[int, str
         raise InitFailed("cwd", e.errno, text) from e
 
 
-def _open_attributes(plan: Plan, kernel: LinuxKernel) -> int:
+def _open_attributes(plan: Plan, kernel: LinuxKernel, root: int) -> int:
     """Open where labels are written, in the host's procfs: the image's /proc may be anything.
 
-    Of this process; or of whoever comes out of a fork into a joined pid namespace.
+    Of this process; but whoever comes out of a fork into a joined pid namespace has only the
+    container's own procfs: the host's must not be in the hands of what others there may trace.
     """
-    path = "/proc" if plan.namespaces.pid is not None else "/proc/self/attr"
-    fd = posix.open(path, c.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
+    if plan.namespaces.pid is not None:
+        from .attributes import open_procfs  # loaded by main
+
+        return open_procfs(kernel, root)
+    fd = posix.open("/proc/self/attr", c.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
     if kernel.file_system(fd) != c.PROC_SUPER_MAGIC:
-        raise OSError(errno.ENODEV, "not a procfs", path)
+        raise OSError(errno.ENODEV, "not a procfs", "/proc/self/attr")
     return fd
 
 

@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
 MOVE = b"C"  # from the stub: put me into the cgroup
 _STDIO = (0, 1, 2)
-_PROC_ROOT = 1  # inode of a procfs's root; include/linux/proc_fs.h, PROC_ROOT_INO
 
 
 class Inside:
@@ -89,22 +88,11 @@ class Inside:
                 posix.close(fd)
 
     def open_procfs(self, kernel: Kernel) -> int:
-        """Return a handle of the container's procfs, which stays ours.
+        """Return a handle of the container's procfs, which stays ours.  Raises InitFailed."""
+        from .attributes import open_procfs  # only for labels
 
-        What the image has at /proc may be anything (CVE-2019-16884), so it is judged by the
-        kernel's own number.  Raises InitFailed.
-        """
-        rule = resolve.IN_ROOT | c.RESOLVE_NO_SYMLINKS
-        flags = c.O_PATH | posix.O_DIRECTORY
-        try:
-            self._procfs = resolve.open_path(kernel, self.root, "/proc", flags=flags, resolve=rule)
-            if kernel.file_system(self._procfs) == c.PROC_SUPER_MAGIC:
-                if posix.fstat(self._procfs).st_ino == _PROC_ROOT:
-                    return self._procfs
-        except OSError as e:
-            raise InitFailed("label", e.errno, f"open /proc in the container: {e}") from e
-        text = "a label needs a procfs at /proc in the container"
-        raise InitFailed("label", errno.ENODEV, text)
+        self._procfs = open_procfs(kernel, self.root)
+        return self._procfs
 
 
 class Program:

@@ -11,7 +11,7 @@ import posix
 import struct
 
 from ..kernel.linux import address, system_call
-from .channel import FAILED, SET, send_error
+from .channel import FAILED, SET, described, send_error
 from .stub.image import Address, Buffer, Result, Struct
 
 TYPE_CHECKING = False
@@ -45,18 +45,49 @@ def be(
     report: int,
     gate: int,
 ) -> NoReturn:
-    """Prepare, wait for start, run; the process ends with the workload."""
-    gc.enable()  # off since the clone
+    """Prepare, wait for start, run; the process ends with the workload, on every path."""
     try:
+        _settle(env, report, gate)
         executor.prepare(args, env)
     except BaseException as e:
         send_error(report, e)
         posix._exit(1)
-    posix.write(report, SET)
-    posix.close(report)
-    posix.read(gate, 1)
-    posix.close(gate)  # by which `start` sees that we run
-    posix._exit(_run(executor, args, env))
+    status = 1
+    try:
+        posix.write(report, SET)
+        _close(report)
+        posix.read(gate, 1)
+        _close(gate)  # by which `start` sees that we run
+        status = _run(executor, args, env)
+        _flush()
+    finally:
+        posix._exit(status)
+
+
+def _settle(env: tuple[str, ...], report: int, gate: int) -> None:
+    """Let the interpreter be the container's: its environment, its streams, its collections."""
+    import os
+    import sys
+
+    gc.enable()  # off since the clone
+    os.environ.clear()
+    for entry in env:
+        name, _, value = entry.partition("=")
+        os.environ[name] = value
+    for name, fd in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        # Not the old ones: they may hold what the program that creates has not written yet.
+        try:
+            stream = open(fd, "r" if fd == 0 else "w", encoding="utf-8", closefd=False)
+        except OSError:
+            stream = None  # closed, as an interpreter shows it
+        setattr(sys, name, stream)
+
+    def let_go() -> None:
+        """A child of the workload is not to hold up `create` or `start`."""
+        _close(report)
+        _close(gate)
+
+    os.register_at_fork(after_in_child=let_go)
 
 
 def _run(executor: Executor, args: tuple[str, ...], env: tuple[str, ...]) -> int:
@@ -66,10 +97,11 @@ def _run(executor: Executor, args: tuple[str, ...], env: tuple[str, ...]) -> int
     except SystemExit as e:
         status = e.code or 0
     except BaseException as e:
-        _say(f"{executor.name}: {type(e).__name__}: {e}")
-    _flush()
+        _say(f"{executor.name}: {described(e)}")
     if type(status) is int:
         return status & 0xFF
+    if status is None:
+        return 0
     _say(str(status))
     return 1
 
@@ -80,17 +112,23 @@ def _flush() -> None:
 
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream is not None:
-                stream.flush()
-        except OSError:
-            pass  # nobody reads it
+            stream.flush()
+        except Exception:
+            pass  # closed, or nobody reads it: the status counts
 
 
 def _say(text: str) -> None:
     try:
-        posix.write(2, f"{text}\n".encode("utf-8", "surrogateescape"))
+        posix.write(2, f"{text}\n".encode("utf-8", "backslashreplace"))
     except OSError:
         pass  # nobody reads it
+
+
+def _close(fd: int) -> None:
+    try:
+        posix.close(fd)
+    except OSError:
+        pass  # a filter may deny it; then the exit does
 
 
 def _value(arg: Argument, results: list[int], memory: list[bytes | bytearray]) -> int:
