@@ -1,7 +1,12 @@
 """Run the tests that need a machine of their own, in each kind of it: what `just test-vm` runs.
 
-The machine is a program that boots a Debian guest and runs a command in it, with this tree at
-/project: `VM=PROGRAM`, or ../shared/vm.  Without it there is nothing to run, and that is said.
+The machine is a program that boots a Debian guest and runs a command in it, with the current
+directory at /project: `VM=PROGRAM`, or ../shared/vm.  It is called as
+
+    PROGRAM run --timeout SECONDS [--user NAME] [--cgroup v2|hybrid|v1] -- COMMAND [ARGUMENTS]
+
+passes on output and exit status, and has Python, pytest, busybox, systemd and AppArmor.  Without
+it there is nothing to run, and that is said.
 The last line counts what pytest counted in all runs.
 """
 

@@ -87,6 +87,15 @@ def test_help_by_another_name():
         pytest.param(["create", "--zzz"], "see oci create --help", id="unlike-any-option"),
         pytest.param(["create"], "see oci create --help", id="other-mistake"),
         pytest.param(["--root"], "see oci --help", id="other-global-mistake"),
+        pytest.param(["ls"], "did you mean list?", id="an-engines-command"),
+        pytest.param(["rm", "x"], "did you mean delete?", id="an-engines-command-with-id"),
+        pytest.param(["help", "frobnicate"], "see oci --help", id="topic-unlike-any"),
+        pytest.param(
+            ["exec", "-it", "x", "ls"],
+            "stdin is handed in without -i; -t gives a terminal",
+            id="an-engines-option",
+        ),
+        pytest.param(["kill", "-9", "x"], "the signal goes after the id: kill ID 9", id="a-shells"),
     ],
 )
 def test_hint(words, expected):
@@ -97,6 +106,25 @@ def test_hint(words, expected):
         parse(words)
 
     assert hint(e.value, "oci") == expected
+
+
+def test_a_note_on_a_command():
+    """
+    A program that lacks a command says so in its help, and takes the words all the same.
+    """
+    noted = OCI.noted({"restore": "not built yet"})
+
+    assert "bring a container back from files (not built yet)" in help_text(None, "oci", noted)
+    assert "  Not built yet. Makes a new container" in help_text("restore", "oci", noted)
+    assert noted.command("start") == OCI.command("start")
+    assert parse(["restore", "x"], table=noted).args.id == "x"
+
+
+def test_help_breaks_no_line_at_a_hyphen():
+    """
+    What is to be typed can be found, and copied, in one piece.
+    """
+    assert "/usr/local/share/zsh/site-functions" in help_text("completion", "oci")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -178,7 +206,9 @@ def test_man_page():
     """
     page = man_page("oci")
 
-    assert page.startswith(".TH OCI 8\n.SH NAME\noci \\- Open Container Initiative runtime\n")
+    assert page.startswith(
+        ".TH OCI 8\n.nh\n.ad l\n.SH NAME\noci \\- Open Container Initiative runtime\n"
+    )
     for command in COMMANDS:
         assert f"\n.SS oci {command.name}" in page
         for option in command.options:

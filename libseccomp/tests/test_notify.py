@@ -252,6 +252,29 @@ def test_a_call_without_a_name():
         _ = call.name
 
 
+def test_an_agent_may_hang_up_once_it_has_all(tmp_path):
+    """
+    Nothing more is asked of the socket: the listener has been handed over.
+    """
+    path = str(tmp_path / "agent")
+    state = ContainerProcessState(oci_version="1.3.0", pid=1, state={})
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen()
+
+        def agent():
+            for _ in range(20):
+                connection, _ = server.accept()
+                socket.recv_fds(connection, 65536, 4)
+                connection.close()
+
+        thread = threading.Thread(target=agent)
+        thread.start()
+        for _ in range(20):
+            send_listener(path, state, 0)
+        thread.join()
+
+
 def test_an_agent_that_is_not_there_is_named(tmp_path):
     """
     Nobody listens: the error has the path.

@@ -4,14 +4,15 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(HERE.parent / "liboci_cli" / "src"))
+sys.path[:0] = [str(HERE.parent / "liboci_cli" / "src"), str(HERE / "src")]
 
 from liboci_cli import man_pages  # noqa: E402
+from pyoci.table import TABLE  # noqa: E402
 
 MORE = {
     "FILES": """\
 /run/pyoci is the state directory of root, $XDG_RUNTIME_DIR/pyoci that of others.
-In it each container has a directory of its name.""",
+In it each container has a directory of its name, and .seccomp keeps compiled filters.""",
     "ENVIRONMENT": """\
 XDG_RUNTIME_DIR: where the state of an ordinary user's containers is.
 LISTEN_FDS: how many descriptors from 3 on are handed to the container.
@@ -24,7 +25,7 @@ PYOCI_DEBUG: if set, an error shows where in the program it was raised.""",
 def main() -> None:
     folder = HERE / "man" / "man8"
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in man_pages("pyoci", more=MORE).items():
+    for name, text in man_pages("pyoci", TABLE, MORE).items():
         (folder / name).write_text(text)
 
 

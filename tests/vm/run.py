@@ -1,7 +1,7 @@
 """Run the tests that need a machine of their own: pure cgroup v2, systemd, AppArmor, a kernel 6.1.
 
-    shared/vm run -- python3 tests/vm/run.py
-    shared/vm run --user tester -- python3 tests/vm/run.py
+    VM run -- python3 tests/vm/run.py
+    VM run --user tester -- python3 tests/vm/run.py
 
 Run inside the machine, by its own Python: nothing is installed there but what Debian has.  The
 files are not named test_*, so a plain pytest does not collect them.

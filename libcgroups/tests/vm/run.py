@@ -1,9 +1,9 @@
 """Run the tests that need a machine of their own: pure cgroup v2, or systemd.
 
-    shared/vm run -- python3 libcgroups/tests/vm/run.py                     v2, systemd, as root
-    shared/vm run --user tester -- python3 libcgroups/tests/vm/run.py       rootless
-    shared/vm run --cgroup hybrid -- python3 libcgroups/tests/vm/run.py     v1 by systemd
-    shared/vm run --cgroup v1 -- python3 libcgroups/tests/vm/run.py
+    VM run -- python3 libcgroups/tests/vm/run.py                     v2, systemd, as root
+    VM run --user tester -- python3 libcgroups/tests/vm/run.py       rootless
+    VM run --cgroup hybrid -- python3 libcgroups/tests/vm/run.py     v1 by systemd
+    VM run --cgroup v1 -- python3 libcgroups/tests/vm/run.py
 
 They are not named test_*: a plain pytest does not collect them.
 """

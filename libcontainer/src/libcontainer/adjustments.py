@@ -3,7 +3,7 @@
 Some attributes take rights on the host, which a process in its own user namespace has not, and
 some would keep the process from its own work (a scheduler that allows no fork, a limit of open
 files).  So main sets them, when the stub has reached the middle of its list: all opens and forks
-are done, no right has been given up yet (processes.md decisions 8 and 19).
+are done, no right has been given up yet.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ class Sysctl(Step):
     def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
         """Through the host's own procfs, which the image cannot touch.
 
-        The effect follows the writer's namespaces, not the instance of procfs (kernel.md 8.3).
+        The effect follows the writer's namespaces, not the instance of procfs.
         """
         rule = c.RESOLVE_BENEATH | c.RESOLVE_NO_XDEV | c.RESOLVE_NO_MAGICLINKS
         proc = posix.open("/proc", c.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)

@@ -37,7 +37,7 @@ class Namespaces(Record):
 
     clone: u64 = 0  # CLONE_NEW flags of the clone3 that makes init
     # New ones that init unshares once it has become root of its new user namespace: made in the
-    # same call as that, their files would belong to nobody (processes.md decision 5a).
+    # same call as that, their files would belong to nobody.
     unshare: u64 = 0
     time: bool = False  # a new time namespace
     offsets: str = ""  # of its clocks, as /proc/PID/timens_offsets takes them
@@ -67,7 +67,7 @@ class Namespaces(Record):
         """Whether a process must join for init, because init is in a user namespace.
 
         There it could not join what the host owns, and what is made in the call that makes or
-        joins a user namespace would not be owned by it (processes.md decision 3).
+        joins a user namespace would not be owned by it.
         """
         return (bool(self.join) or self.pid is not None) and self.own("user")
 

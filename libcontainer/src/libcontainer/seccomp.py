@@ -2,7 +2,7 @@
 
 The filter may notify any call, also those by which a process would send its listener.  So it
 sends nothing: its descriptors are counted, the number of the listener is known before, and we
-take exactly that one as soon as it is there (processes.md decision 20).  Then the agent has it
+take exactly that one as soon as it is there.  Then the agent has it
 before the process makes its next call, or answers that call.
 """
 

@@ -110,7 +110,11 @@ def main(text: str, answer: int) -> None:
         if pickled:
             import pickle  # rare
 
-            options.executors = pickle.loads(bytes.fromhex(pickled))
+            try:
+                options.executors = pickle.loads(bytes.fromhex(pickled))
+            except (AttributeError, ImportError) as e:
+                text = f"an executor must be of a class in a module that can be imported: {e}"
+                raise InitFailed("executor", None, text) from e
         create(id, options)
     except BaseException as e:
         told["error"] = _described(e)
@@ -135,7 +139,7 @@ def _pickled(executors: Sequence[Executor]) -> str:
     try:
         return pickle.dumps(tuple(executors)).hex()
     except (pickle.PicklingError, AttributeError, TypeError) as e:
-        text = f"an executor must be of a class that can be imported: {e}"
+        text = f"an executor must be of a class in a module that can be imported: {e}"
         raise InitFailed("executor", None, text) from e
 
 

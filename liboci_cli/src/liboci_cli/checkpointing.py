@@ -138,10 +138,10 @@ def _folders() -> tuple[Option, ...]:
         Option(
             ("image-path",),
             PATH,
-            "directory of the files; by default checkpoint in this one",
+            "directory of the files (default: ./checkpoint)",
             "DIR",
         ),
-        Option(("work-path",), PATH, "directory of CRIU's log; by default that one", "DIR"),
+        Option(("work-path",), PATH, "directory of CRIU's log (default: the image path)", "DIR"),
         Option(
             ("parent-path",),
             PATH,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     CompleteId: TypeAlias = Callable[[str, Mapping[str, Any]], Iterable[str]]
 
 _WIDTH = 80
+_FIXED = "\N{NON-BREAKING HYPHEN}"
 _LABEL = 30  # widest label that still has its text beside it
 _TYPES: dict[str, click.ParamType[Any] | None] = {
     PATH: click.Path(),
@@ -67,6 +68,7 @@ class Program(click.Group):
         _list(formatter, "COMMANDS", rows)
         _list(formatter, "GLOBAL OPTIONS", _shown(self.table.options()))
         formatter.write(f"\n{self.program} COMMAND --help says more about a command.\n")
+        _unfix(formatter)
 
 
 class Row(click.Command):
@@ -92,18 +94,25 @@ class Row(click.Command):
         _list(formatter, "ARGUMENTS", [(a.metavar, a.note) for a in row.arguments])
         _list(formatter, "OPTIONS", _shown((*row.options, help_option())))
         _text(formatter, "EXAMPLE", *[f"{self.program} {line}" for line in row.examples])
+        _unfix(formatter)
 
 
 def _text(formatter: click.HelpFormatter, heading: str, *lines: str) -> None:
     with formatter.section(heading):
         for line in lines:
-            formatter.write_text(line)
+            formatter.write_text(line.replace("-", _FIXED))
 
 
 def _list(formatter: click.HelpFormatter, heading: str, rows: list[tuple[str, str]]) -> None:
     if rows:
         with formatter.section(heading):
-            formatter.write_dl(rows, col_max=_LABEL)
+            fixed = [(label, note.replace("-", _FIXED)) for label, note in rows]
+            formatter.write_dl(fixed, col_max=_LABEL)
+
+
+def _unfix(formatter: click.HelpFormatter) -> None:
+    """Write hyphens where none was to end a line: what is to be typed must be found whole."""
+    formatter.buffer[:] = [part.replace(_FIXED, "-") for part in formatter.buffer]
 
 
 def _shown(options: Iterable[Option]) -> list[tuple[str, str]]:

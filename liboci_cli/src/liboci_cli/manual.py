@@ -30,7 +30,7 @@ def man_pages(program: str, table: Table = OCI, more: Mapping[str, str] = {}) ->
 
 
 def _page(program: str, table: Table, more: Mapping[str, str]) -> Iterator[str]:
-    yield f".TH {_escaped(program.upper())} 8"
+    yield from _title(program)
     yield ".SH NAME"
     yield _escaped(f"{program} - {table.summary}")
     yield ".SH SYNOPSIS"
@@ -45,10 +45,18 @@ def _page(program: str, table: Table, more: Mapping[str, str]) -> Iterator[str]:
         yield from [_escaped(line) for line in text.splitlines()]
     yield ".SH EXIT STATUS"
     yield "0 on success, 1 on failure, 3 for an unknown command."
+    yield "run and exec end with the program's status, 128 + N after signal N; what fails before"
+    yield "there is a program is 1 of run, and 255 of exec."
+
+
+def _title(name: str) -> Iterator[str]:
+    yield f".TH {_escaped(name.upper())} 8"
+    # No hyphens and no stretched lines: what is to be typed must be found as it is.
+    yield from (".nh", ".ad l")
 
 
 def _command_page(program: str, command: Command, table: Table) -> Iterator[str]:
-    yield f".TH {_escaped(f'{program}-{command.name}'.upper())} 8"
+    yield from _title(f"{program}-{command.name}")
     yield ".SH NAME"
     yield _escaped(f"{program}-{command.name} - {command.summary}")
     yield ".SH SYNOPSIS"

@@ -51,15 +51,34 @@ def help_text(topic: str | None, program: str, table: Table = OCI) -> str:
 def hint(error: UsageError, program: str, table: Table = OCI) -> str:
     """Return one line that helps after a wrong command line: what was meant, or where to read."""
     if error.word is None or (meant := _meant(error, error.word, table)) is None:
-        called = f"{program} {error.command}" if error.command else program
+        known = error.command and error.command != "help"
+        called = f"{program} {error.command}" if known else program
         return f"see {called} --help"
     return meant
 
 
+# What people are used to from engines and shells.
+_OTHERS_COMMANDS = {"ls": "list", "rm": "delete", "stop": "kill", "unpause": "resume"}
+_OTHERS_OPTIONS = {
+    ("exec", "i"): "stdin is handed in without -i",
+    ("exec", "it"): "stdin is handed in without -i; -t gives a terminal",
+    ("exec", "interactive"): "stdin is handed in without it",
+}
+
+
 def _meant(error: UsageError, word: str, table: Table) -> str | None:
     if error.exit_status == 3:
-        near = _nearest(word, [row.name for row in table.all()])
-        return f"did you mean {near}?" if near else None
+        names = [row.name for row in table.all()]
+        near = _OTHERS_COMMANDS.get(word) or _nearest(word, names)
+        return f"did you mean {near}?" if near in names else None
+    if (
+        error.command == "kill"
+        and word.upper().removeprefix("SIG").isalnum()
+        and word[:1].isdigit()
+    ):
+        return f"the signal goes after the id: kill ID {word}"
+    if (error.command or "", word) in _OTHERS_OPTIONS:
+        return _OTHERS_OPTIONS[error.command or "", word]
     globals, row = table.options(), table.command(error.command or "")
     own = row.options if row else globals
     if row and word in _names(globals):

@@ -79,7 +79,7 @@ def pause() -> Command:
     return Command(
         "pause",
         "stop all processes of a container where they are",
-        "Freezes the container's cgroup, and returns when every process stands.",
+        "Freezes the container's cgroup, and returns when every process has stopped.",
         ("pause web1",),
         arguments=(container(),),
     )
@@ -168,7 +168,7 @@ def _cpu_options() -> tuple[Option, ...]:
 def _memory_options() -> tuple[Option, ...]:
     return (
         Option(("memory",), TEXT, "limit of memory; -1: no limit", "SIZE"),
-        Option(("memory-reservation",), TEXT, "memory that is left to the container", "SIZE"),
+        Option(("memory-reservation",), TEXT, "soft limit of memory", "SIZE"),
         Option(("memory-swap",), TEXT, "limit of memory and swap together; -1: none", "SIZE"),
         Option(("kernel-memory",), TEXT, "ignored, kernels dropped it", "SIZE", hidden=True),
         Option(("kernel-memory-tcp",), TEXT, "ignored, kernels dropped it", "SIZE", hidden=True),

@@ -128,6 +128,26 @@ class Table:
         make = self.commands.get(name)
         return make() if make else None
 
+    def noted(self, notes: Mapping[str, str]) -> Table:
+        """Return the same table, where some commands' summaries and descriptions begin with a note.
+
+        `notes` are by the command's name, lower case and without a full stop.
+        """
+
+        def noted(make: MakeCommand, note: str) -> MakeCommand:
+            def make_noted() -> Command:
+                row = make()
+                return row.replace(
+                    summary=f"{row.summary} ({note})",
+                    description=f"{note[:1].upper()}{note[1:]}. {row.description}",
+                )
+
+            return make_noted
+
+        commands = dict(self.commands)
+        commands |= {name: noted(commands[name], note) for name, note in notes.items()}
+        return Table(self.options, commands, self.summary)
+
     def all(self) -> tuple[Command, ...]:
         """Make all rows, in order, without those that are other names of one."""
         made = [(name, make()) for name, make in self.commands.items()]

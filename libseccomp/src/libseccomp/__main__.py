@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     explain = commands.add_parser("explain", help="say what happens to a call, and why")
     explain.add_argument("profile")
     explain.add_argument("syscall", help="name or number")
-    explain.add_argument("args", nargs="*", type=_number, help="arguments, 0x for hex")
+    explain.add_argument("args", nargs="*", type=_number, default=[], help="arguments, 0x for hex")
     _add_where(explain)
     explain.set_defaults(lines=_explain)
 

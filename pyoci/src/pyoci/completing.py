@@ -29,8 +29,10 @@ def answer(asked: str) -> int:
     enable_site()
     from liboci_cli.people import complete
 
+    from .table import TABLE
+
     try:
-        write(complete(asked, "pyoci", complete_id=containers) + "\n")
+        write(complete(asked, "pyoci", TABLE, complete_id=containers) + "\n")
     except Exception:
         return 1  # an error in the middle of what somebody types helps nobody
     return 0

@@ -18,7 +18,7 @@ _START_OF_LINE, _REST_OF_LINE = "\r", "\x1b[K"
 
 def show(id: str, events: Iterator[dict[str, Any]]) -> int:
     """Write a header, and below it one line that is written anew at each event."""
-    write(_ROW.format("ID", "CPU %", "MEMORY / LIMIT", "MEM %", "PIDS", "OOM") + "\n")
+    header = _ROW.format("ID", "CPU %", "MEMORY / LIMIT", "MEM %", "PIDS", "OOM") + "\n"
     kills = 0
     last: dict[str, Any] = {}
     before, then = 0, time.monotonic()
@@ -32,7 +32,9 @@ def show(id: str, events: Iterator[dict[str, Any]]) -> int:
                 total = _total(last)
                 used = (total - before) / 1e7 / (now - then) if before else 0.0
                 before, then = total, now
-            write(_START_OF_LINE + _line(id, last, used, kills) + _REST_OF_LINE)
+            # Not before there is something to show: it may be an error.
+            write(header + _START_OF_LINE + _line(id, last, used, kills) + _REST_OF_LINE)
+            header = ""
     except KeyboardInterrupt:
         pass
     write("\n")

@@ -1,7 +1,7 @@
 """Where messages go: stderr, a log file, the journal.
 
 At the default level a file gets errors only, one record each in one write: Podman reads the whole
-file as one JSON object, containerd takes the last line (reference: engines.md 0.2, 0.3).
+file as one JSON object, containerd takes the last line.
 """
 
 from __future__ import annotations

@@ -103,7 +103,11 @@ def _hint(e: Exception) -> str | None:
     if "rootless container requires user namespaces" in text:
         return "pyoci spec --rootless writes a document that has one"
     if text.startswith("JSON specification file"):
-        return f"looked in {posix.getcwd()} or --bundle; pyoci spec writes one"
+        return "--bundle names another directory, --config another file; pyoci spec writes one"
+    if text.startswith("chdir ") and getattr(e, "stage", "") == "bundle":
+        return "a bundle is a directory with config.json and a root file system"
+    if text.startswith("cannot allocate tty"):
+        return "set process.terminal to false, or give --console-socket"
     if text.startswith("open /dev/tty"):
         return "set process.terminal to false, or use --detach and --console-socket"
     if isinstance(e, PermissionError) and not environment("XDG_RUNTIME_DIR") and posix.geteuid():

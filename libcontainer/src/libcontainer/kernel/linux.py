@@ -128,7 +128,7 @@ class LinuxKernel:
     def raise_ambient(self) -> None:
         """Make inheritable and ambient what is permitted, so that an exec does not drop it.
 
-        For an init that is not uid 0 in its user namespace (processes.md decision 7).
+        For an init that is not uid 0 in its user namespace.
         """
         header = ffi.new("unsigned int[2]", [c.LINUX_CAPABILITY_VERSION_3, 0])
         data = ffi.new("unsigned int[6]")

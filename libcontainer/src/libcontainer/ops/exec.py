@@ -96,7 +96,7 @@ def _refuse(saved: SavedState, status: str, options: ExecOptions) -> None:
     elif status == PAUSED and not options.ignore_paused:
         text = "cannot exec in a paused container (use --ignore-paused to override)"
     elif saved.executor is not None:
-        # It would meet an interpreter (processes.md decision 23).
+        # It would meet an interpreter.
         text = f"cannot exec in a container that runs {saved.executor}"
     else:
         return

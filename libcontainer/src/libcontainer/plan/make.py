@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 # A memory limit above this is set before the hooks, like other runtimes do; below it Python would
 # not live long enough to build the container.
 EARLY_MEMORY = 64 << 20  # bytes
-# With a new user namespace these wait until init is root in it (processes.md decision 5a).
+# With a new user namespace these wait until init is root in it.
 _AFTER_MAPS = c.CLONE_NEWIPC | c.CLONE_NEWNET
 
 
@@ -177,7 +177,7 @@ def split_limits(
     """Return the limits to set before the hooks, and those after Python has left the cgroup.
 
     cpu bandwidth and a small memory limit are late: under 1 % of a CPU the Python that builds
-    the container would take a second, under 512 kB it would be killed (processes.md decision 9).
+    the container would take a second, under 512 kB it would be killed.
     Device rules are on unless `devices` is false: nothing given means that nothing but the
     defaults is allowed.
     """

@@ -1,7 +1,7 @@
 """Finding the payload's program, its arguments and environment, before there is no way back.
 
 create must say that a command is missing: engines make their exit status from its text
-(reference: runc's words).  The search goes through the root's handle; the last word on permissions
+(runc's words).  The search goes through the root's handle; the last word on permissions
 has the stub's faccessat2, under the payload's own credentials.
 """
 

@@ -100,7 +100,7 @@ class BindMount(Step):
         """Clone the source before any mount of the container could redirect its path.
 
         In init's own mount namespace, so that inside a user namespace the clone keeps its locked
-        flags (processes.md 2.26).  What init may not open there, main can.
+        flags.  What init may not open there, main can.
         """
         if self.copy_link and (text := _link_text(self.source)) is not None:
             rootfs.links[self.key()] = text

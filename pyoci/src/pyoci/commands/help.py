@@ -16,5 +16,7 @@ def run(options: GlobalArgs, args: HelpArgs) -> int:
     enable_site()
     from liboci_cli.people import help_text  # click: 40 ms
 
-    write(help_text(args.topic, "pyoci"))
+    from ..table import TABLE
+
+    write(help_text(args.topic, "pyoci", TABLE))
     return 0
