@@ -227,7 +227,7 @@ MOUNTS = rows(
     (
         "half of the mappings",
         mount(uidMappings=ONE_ID),
-        "id-mapped mounts must have both uid and gid mappings specified",
+        "$.mounts[0]: id-mapped mounts must have both uid and gid mappings specified",
     ),
     ("both mappings", mount(uidMappings=ONE_ID, gidMappings=ONE_ID, options=["idmap"])),
     ("idmap of the container", mount(options=["ridmap"]) | {"linux": OWN_USERS}),
@@ -317,7 +317,11 @@ LINUX = rows(
     ),
     ("devices", {"devices": [{"type": t, "path": "/dev/x", "major": 1} for t in "cub"]}),
     ("fifo", {"devices": [{"type": "p", "path": "/dev/x"}]}),
-    ("odd device", {"devices": [{"type": "a", "path": "/dev/x"}]}, "invalid device type"),
+    (
+        "odd device",
+        {"devices": [{"type": "a", "path": "/dev/x"}]},
+        "$.linux.devices[0].type: invalid device type",
+    ),
     (
         "relative device",
         {"devices": [{"type": "c", "path": "dev/x"}]},
@@ -457,12 +461,12 @@ RESOURCES = rows(
     (
         "device rule type",
         {"devices": [{"allow": True, "type": "p", "access": "r"}]},
-        "invalid cgroup device type",
+        "$.linux.resources.devices[0].type: invalid cgroup device type",
     ),
     (
         "device rule without access",
         {"devices": [{"allow": True, "access": "r"}, {"allow": True}]},
-        "device access at 1 field cannot be empty",
+        "$.linux.resources.devices: device access at 1 field cannot be empty",
     ),
     (
         "device rule with odd access",

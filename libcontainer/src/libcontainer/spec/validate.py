@@ -1,7 +1,8 @@
 """Rules that the types do not say, judged without looking at the host.
 
 All faults are told at once.  Where the other runtimes have a sentence that engines know, it is
-that sentence; elsewhere it is the path and what is wrong.  What depends on the host (whose
+that sentence, after the path if the sentence does not say where; elsewhere it is the path and what
+is wrong.  What depends on the host (whose
 namespace a path names, whether AppArmor is on, what the kernel has) is judged with the plan.
 """
 

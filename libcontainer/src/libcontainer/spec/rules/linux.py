@@ -116,7 +116,7 @@ def _mappings(mappings: tuple[LinuxIDMapping, ...], path: str) -> Iterator[str]:
 
 def _device(device: LinuxDevice, path: str) -> Iterator[str]:
     if device.type not in ("c", "u", "b", "p"):
-        yield "invalid device type"
+        yield f"{path}.type: invalid device type"
     if not device.path.startswith("/"):
         yield f"{path}.path: must be absolute, got {quote(device.path)}"
     if device.type == "p":

@@ -67,7 +67,7 @@ def faults(spec: Spec, linux: Linux) -> Iterator[str]:
 
 def _mappings(mount: Mount, path: str, *, has_user_namespace: bool) -> Iterator[str]:
     if bool(mount.uid_mappings) != bool(mount.gid_mappings):
-        yield "id-mapped mounts must have both uid and gid mappings specified"
+        yield f"{path}: id-mapped mounts must have both uid and gid mappings specified"
     elif not mount.uid_mappings and not has_user_namespace:
         for option in mount.options:
             if option in ("idmap", "ridmap"):

@@ -40,9 +40,9 @@ def faults(resources: LinuxResources, path: str) -> Iterator[str]:
 def _devices(resources: LinuxResources, path: str) -> Iterator[str]:
     for i, rule in enumerate(resources.devices or ()):
         if rule.type not in (None, "", "a", "b", "c"):
-            yield "invalid cgroup device type"
+            yield f"{path}[{i}].type: invalid cgroup device type"
         if not rule.access:
-            yield f"device access at {i} field cannot be empty"
+            yield f"{path}: device access at {i} field cannot be empty"
         elif rule.access.strip("rwm"):
             yield f"{path}[{i}].access: only r, w and m, got {quote(rule.access)}"
         for key, number in (("major", rule.major), ("minor", rule.minor)):
