@@ -74,10 +74,12 @@ class Loader:
 
     def _load_first(self, name: str, needs: Iterable[str]) -> None:
         self._busy.add(name)
-        for other in needs:
-            if other not in sys.modules and other not in self._busy:
-                self._load(other)
-        self._busy.discard(name)
+        try:
+            for other in needs:
+                if other not in sys.modules and other not in self._busy:
+                    self._load(other)
+        finally:
+            self._busy.discard(name)
 
     def _load(self, name: str) -> None:
         """Load a module as `import` would.  One that has changed is left to whoever imports it."""
