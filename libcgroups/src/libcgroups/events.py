@@ -88,11 +88,10 @@ class Events:
     def _count(self) -> int:
         if self._directory is None:
             return 0
-        for file in ("memory.events", "memory.oom_control"):
-            for line in (self._directory.find(file) or "").splitlines():
-                if line[:9] == "oom_kill ":
-                    return int(line[9:])
-        return 0
+        found = self._directory.count("memory.events", "oom_kill")
+        if found is None:
+            found = self._directory.count("memory.oom_control", "oom_kill")
+        return found or 0
 
     def _is_empty(self) -> bool:
         directory = Directory(self._path)

@@ -9,7 +9,7 @@ to the kernel; it makes a fake tree's files behave.
 from __future__ import annotations
 
 import posix
-from errno import EACCES, EBUSY, EINVAL, ENODEV, ENOENT, EOPNOTSUPP, EPERM, EROFS
+from errno import EACCES, EBUSY, EINVAL, ENODEV, ENOENT, EOPNOTSUPP, EPERM, EROFS, ESRCH
 
 from ._record import Record
 from .errors import CgroupError, ControlFileError
@@ -64,6 +64,14 @@ class Directory:
             if e.errno in ABSENT:
                 return None
             raise
+
+    def count(self, file: str, name: str) -> int | None:
+        """Return the number after `name` in a file of such lines; None if it is not there."""
+        for line in (self.find(file) or "").split("\n"):
+            key, _, number = line.partition(" ")
+            if key == name:
+                return int(number)
+        return None
 
     def has(self, file: str) -> bool:
         return exists(f"{self.path}/{file}")
@@ -186,6 +194,17 @@ def children(path: str) -> list[str]:
     except OSError:
         return []
     return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+
+def signal(pids: Iterable[int], number: int) -> None:
+    """Signal processes; one that has ended meanwhile is no fault."""
+    for pid in pids:
+        try:
+            posix.kill(pid, number)
+        except OSError as e:
+            if e.errno != ESRCH:
+                text = f"signal {number} to process {pid}: {e.strerror}"
+                raise CgroupError.because(text, e.errno) from e
 
 
 def remove_tree(path: str, kill: Callable[[str], None]) -> None:

@@ -66,6 +66,15 @@ def in_user_namespace(uid_map: str) -> bool:
     return uid_map.split() != ["0", "0", "4294967295"]
 
 
+def is_nested() -> bool:
+    """Whether this process is in a user namespace of its own."""
+    fd = posix.open("/proc/self/uid_map", posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        return in_user_namespace(posix.read(fd, 4096).decode())
+    finally:
+        posix.close(fd)
+
+
 def maps_root(map: str) -> bool:
     """Whether the text of a uid_map or gid_map has an id 0 inside."""
     return any([line.split()[0] == "0" for line in map.splitlines()])

@@ -5,10 +5,9 @@ Kernel: Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst.
 
 from __future__ import annotations
 
-import posix
 import time
-from errno import ESRCH
 
+from .. import files
 from ..errors import CgroupError, ControlFileError
 from ..files import Directory
 
@@ -59,16 +58,7 @@ def kill(manager: Manager, signal: int) -> None:
         # Nobody may fork between the reading of the list and the signals.
         freeze(freezer)
     try:
-        for pid in manager.pids():
-            _signal(pid, signal)
+        files.signal(manager.pids(), signal)
     finally:
         if freezer is not None and (signal == _SIGKILL or not was_frozen):
             freezer.write("freezer.state", "THAWED")
-
-
-def _signal(pid: int, signal: int) -> None:
-    try:
-        posix.kill(pid, signal)
-    except OSError as e:
-        if e.errno != ESRCH:
-            raise CgroupError(f"signal {signal} to process {pid}: {e.strerror}") from e

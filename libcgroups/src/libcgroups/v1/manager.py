@@ -232,11 +232,7 @@ class Manager:
 
     def oom_kills(self) -> int | None:
         memory = self.directory_of("memory")
-        text = memory.find("memory.oom_control") if memory else None
-        for line in (text or "").splitlines():
-            if line[:9] == "oom_kill ":
-                return int(line[9:])
-        return None
+        return memory.count("memory.oom_control", "oom_kill") if memory else None
 
     def stats(self) -> Stats:
         from .stats import read_stats

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import posix
 import select
-from errno import ENOENT, ESRCH
+from errno import ENOENT
 
+from .. import files
 from ..errors import CgroupError, ControlFileError
 
 TYPE_CHECKING = False
@@ -56,16 +57,7 @@ def signal_all(manager: Manager, signal: int) -> None:
     if not was_frozen:
         freeze(manager.directory)
     try:
-        for pid in manager.pids():
-            _signal(pid, signal)
+        files.signal(manager.pids(), signal)
     finally:
         if not was_frozen:
             thaw(manager.directory)
-
-
-def _signal(pid: int, signal: int) -> None:
-    try:
-        posix.kill(pid, signal)
-    except OSError as e:
-        if e.errno != ESRCH:
-            raise CgroupError(f"signal {signal} to process {pid}: {e.strerror}") from e

@@ -236,10 +236,7 @@ class Manager:
             pass  # best effort: the removal that needs it tells
 
     def oom_kills(self) -> int | None:
-        for line in (self.directory.find("memory.events") or "").splitlines():
-            if line[:9] == "oom_kill ":
-                return int(line[9:])
-        return None
+        return self.directory.count("memory.events", "oom_kill")
 
     def stats(self) -> Stats:
         from .stats import read_stats

@@ -9,6 +9,7 @@ from libcgroups.manager import open_manager
 from .. import _log, codec, state
 from ..errors import InitFailed, SpecError
 from ..handover import PidfdSocket, check_preserved, write_pid_file
+from ..idmap import is_nested
 from ..kernel.linux import LinuxKernel
 from ..plan.host import probe
 from ..plan.make import Options, make_plan
@@ -337,7 +338,7 @@ def _require_terminal() -> None:
 def _cgroup(bundle: Bundle, id: str, options: CreateOptions) -> CgroupManager:
     spec, rootless = bundle.spec, options.rootless
     if rootless is None:
-        rootless = posix.geteuid() != 0 or _nested()
+        rootless = posix.geteuid() != 0 or is_nested()
     return open_manager(
         spec.linux.cgroups_path if spec.linux else None,
         container_id=id,
@@ -346,16 +347,6 @@ def _cgroup(bundle: Bundle, id: str, options: CreateOptions) -> CgroupManager:
         rootless=rootless,
         annotations=spec.annotations,
     )
-
-
-def _nested() -> bool:
-    from ..idmap import in_user_namespace
-
-    fd = posix.open("/proc/self/uid_map", posix.O_RDONLY | posix.O_CLOEXEC)
-    try:
-        return in_user_namespace(posix.read(fd, 4096).decode())
-    finally:
-        posix.close(fd)
 
 
 def _saved(id: str, plan: Plan, cgroup: CgroupManager, options: CreateOptions) -> state.SavedState:
