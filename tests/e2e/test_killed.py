@@ -5,6 +5,7 @@ and remove whatever was made, and the id must be free again.
 """
 
 import json
+import os
 import random
 import re
 import shutil
@@ -53,6 +54,60 @@ def test_create_may_be_killed_at_any_moment(workshop, bundle):
         runtime.kill()
         runtime.wait()
         check_removable(workshop, bundle, id)
+
+
+@pytest.mark.parametrize("command", ["create", "run"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_request_to_stop_undoes_what_is_half_made(workshop, bundle, command, number):
+    """While a hook runs: it ends, nothing is left, and the exit status says which signal it was."""
+    marker = workshop.folder / "hook"
+    script = f"echo $$ >{marker}; exec sleep 30"
+    bundle.config["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]}
+    bundle.write()
+    runtime = workshop.spawn(command, "-b", bundle.path, workshop.id(), stderr=subprocess.PIPE)
+    workshop.until(lambda: marker.exists() and marker.read_text(), "the hook")
+    runtime.send_signal(number)
+
+    said = runtime.communicate(timeout=10)[1].decode()
+
+    assert runtime.returncode == 128 + number
+    assert said.startswith(f"{command} failed: ") and said.count("\n") == 1
+    assert not os.path.exists(f"/proc/{marker.read_text().strip()}")
+    assert workshop.remains() == {}
+
+
+def test_a_request_to_stop_at_any_moment(workshop, bundle):
+    """Nothing is left, and nothing but one line is said."""
+    moments = random.Random(8)
+    for i in range(DELAYS):
+        number = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)[i % 3]
+        id = workshop.id()
+        # A file: a container that is there in time keeps it.
+        with open(workshop.folder / "said", "w+") as said:
+            runtime = workshop.spawn("create", "-b", bundle.path, id, stderr=said)
+            time.sleep(moments.uniform(0, LONGEST))
+            runtime.send_signal(number)
+            runtime.wait(timeout=10)
+            said.seek(0)
+            lines = said.readlines()
+        # Before our first line the interpreter has its own words for SIGINT.
+        assert len(lines) <= 1 or number == signal.SIGINT
+        if runtime.returncode == 0:  # too late
+            check_removable(workshop, bundle, id)
+        assert workshop.remains() == {}
+
+
+def test_a_caller_that_ignores_the_ends_of_children(workshop, bundle):
+    """Without SIGCHLD nobody can be waited for, so it is at its default whatever the caller has."""
+    bundle.config["hooks"] = {"createRuntime": [{"path": "/bin/true"}]}
+    bundle.write()
+
+    def ignore():
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+    runtime = workshop.spawn("run", "-b", bundle.path, workshop.id(), preexec_fn=ignore)
+
+    assert runtime.wait(timeout=10) == 3
 
 
 @pytest.fixture

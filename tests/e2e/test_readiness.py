@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 
 import pytest
 
@@ -13,6 +14,7 @@ def manager(workshop):
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     listener.bind(str(path))
     listener.settimeout(20)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     workshop.host["NOTIFY_SOCKET"] = str(path)
     yield listener
     listener.close()
@@ -20,13 +22,16 @@ def manager(workshop):
 
 # busybox has no client of datagram sockets, so the test is the client, from outside.
 def say(workshop, id, text):
-    folder = workshop.root / f".notify-{id}"
+    folder = workshop.root / id / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
         client.sendto(text, str(folder / "notify.sock"))
 
 
-def test_ready_is_passed_on_with_the_pid_of_the_host(workshop, manager):
-    """The payload is told of a socket of its own; READY=1 said there reaches the manager."""
+def test_ready_is_passed_on_as_our_own_word(workshop, manager):
+    """
+    The payload is told of a socket of its own; READY=1 said there reaches the manager, from the
+    runtime, which is the service's main process: the manager listens to nobody else.
+    """
     bundle = workshop.bundle('echo "$NOTIFY_SOCKET"; ls /run/notify; sleep 1000')
     id = workshop.id()
     output = workshop.folder / "output"
@@ -37,14 +42,35 @@ def test_ready_is_passed_on_with_the_pid_of_the_host(workshop, manager):
     say(workshop, id, b"STATUS=starting")
     say(workshop, id, b"STATUS=up\nREADY=1")
 
-    said = manager.recv(4096).decode().split("\n")
-    state = workshop.pyoci("state", id).stdout
-    assert said[0] == "READY=1"
-    assert f'"pid": {said[1].removeprefix("MAINPID=")},' in state
+    said, ancillary, _, _ = manager.recvmsg(4096, socket.CMSG_SPACE(12))
+    ((_, _, sender),) = ancillary
+    assert said == b"READY=1\nMAINPID=%d" % process.pid
+    assert struct.unpack("3i", sender)[0] == process.pid
     assert output.read_text() == "/run/notify/notify.sock\nnotify.sock\n"
     workshop.pyoci("kill", id, "KILL")
     assert process.wait(timeout=20) == 137
     assert os.listdir(workshop.root) == []
+
+
+def test_killed_while_it_listens(workshop, manager):
+    """
+    What `run` leaves is cleared by a forced delete, and the id is free again.
+    """
+    bundle, id = workshop.bundle("sleep 1000"), workshop.id()
+    process = workshop.spawn("run", "-b", bundle.path, id)
+    workshop.until(lambda: workshop.pyoci("state", id).status == 0, "the container")
+    process.kill()
+    process.wait(timeout=20)
+
+    assert workshop.pyoci("delete", "--force", id).status == 0
+
+    assert os.listdir(workshop.root) == []
+    second = workshop.spawn("run", "-b", bundle.path, id)
+    workshop.until(lambda: '"running"' in workshop.pyoci("state", id).stdout, "the second")
+    refused = workshop.pyoci("run", "-b", bundle.path, id)
+    assert refused.stderr == "run failed: container with given ID already exists\n"
+    workshop.pyoci("kill", id, "KILL")
+    assert second.wait(timeout=20) == 137
 
 
 def test_detached_returns_when_it_is_ready(workshop, manager):
@@ -52,7 +78,7 @@ def test_detached_returns_when_it_is_ready(workshop, manager):
     bundle = workshop.bundle("sleep 1000")
     id = workshop.id()
     process = workshop.spawn("run", "--detach", "-b", bundle.path, id)
-    workshop.until((workshop.root / f".notify-{id}" / "notify.sock").exists, "the socket")
+    workshop.until((workshop.root / id / "notify" / "notify.sock").exists, "the socket")
     workshop.until(lambda: workshop.pyoci("state", id).status == 0, "the container")
     assert process.poll() is None
 

@@ -15,6 +15,24 @@ if TYPE_CHECKING:
 
     from .terminal import Proxy
 
+
+def shown(master: int | None) -> Proxy | NoTerminal:
+    """Return a context manager that shows a process's terminal, before the process writes to it."""
+    if master is None:
+        return NoTerminal()
+    from .terminal import Proxy
+
+    return Proxy(master)
+
+
+class NoTerminal:
+    """A context manager for a process without a terminal."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
 # Not passed on: the child's own end, and what concerns our own terminal and stopping.
 _KEPT = ("SIGCHLD", "SIGURG", "SIGWINCH", "SIGKILL", "SIGSTOP", "SIGPIPE")
 
@@ -22,25 +40,17 @@ _KEPT = ("SIGCHLD", "SIGURG", "SIGWINCH", "SIGKILL", "SIGSTOP", "SIGPIPE")
 class Foreground:
     """We, standing for the process `pid`.  A context manager."""
 
-    def __init__(self, pid: int, master: int | None = None) -> None:
-        """`master` is the process's terminal, if it has one that nobody else shows."""
+    def __init__(self, pid: int, terminal: Proxy | None = None) -> None:
+        """`terminal` is shown already, if the process has one that nobody else shows."""
         self.pid = pid
         self.pidfd = posix.pidfd_open(pid)
-        self._proxy: Proxy | None = None
-        if master is not None:
-            from .terminal import Proxy
-
-            self._proxy = Proxy(master)
+        self._proxy = terminal
 
     def __enter__(self) -> Foreground:
         self._forward_signals()
-        if self._proxy is not None:
-            self._proxy.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._proxy is not None:
-            self._proxy.__exit__(*exc)
         for number in self._forwarded:
             _signal.signal(number, _signal.SIG_DFL)
         posix.close(self.pidfd)

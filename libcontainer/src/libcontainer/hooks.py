@@ -52,11 +52,11 @@ def run_hooks(
 def run_poststop(
     hooks: tuple[Hook, ...], state: str, *, cwd: str, annotations: Mapping[str, str]
 ) -> None:
-    """Run all poststop hooks: a failure is a warning, and keeps none from running."""
+    """Run all poststop hooks: a failure is logged, and keeps none from running."""
     with Output(annotations) as output:
         for index, hook in enumerate(hooks):
             if reason := _run(hook, state.encode(), cwd, (STANDARD_PATH,), output):
-                _log.warning(str(HookFailed("poststop", index, reason)))
+                _log.error(str(HookFailed("poststop", index, reason)))
 
 
 class Output:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import _socket
 import posix
 import select
+import struct
 
 from .spec.mounts import Mount
 
@@ -23,10 +24,14 @@ class Readiness:
     """The container's socket, between it and the manager's.  A context manager: gone at its end."""
 
     def __init__(self, manager: str, folder: str) -> None:
-        """`manager` is our NOTIFY_SOCKET, `folder` a directory that does not exist yet."""
+        """`manager` is our NOTIFY_SOCKET, `folder` the directory that `open` will make."""
         self.manager, self.folder = manager, folder
-        posix.mkdir(folder, 0o755)
         self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+
+    def open(self) -> None:
+        """Make the folder and the socket in it.  Once the container's directory is ours."""
+        folder = self.folder
+        posix.mkdir(folder, 0o755)
         fd = posix.open(folder, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
         try:
             # Through the handle: an address holds 108 bytes, a path more.
@@ -67,24 +72,39 @@ class Readiness:
                 return  # ended without a word
             lines = self._socket.recv(4096).split(b"\n")
             if b"READY=1" in lines:
-                self._tell(b"READY=1\nMAINPID=%d" % pid)
+                self._tell(b"READY=1\nMAINPID=%d" % pid, self._sender)
                 return
 
-    def pass_on_beside(self, pid: int, pidfd: int) -> int:
-        """The same by a child of ours, whose pid is returned: we have other things to wait for."""
+    _sender = 0  # another process than ourselves, that the message is to come from
+
+    def pass_on_beside(self, pidfd: int) -> int:
+        """The same by a child of ours, whose pid is returned: we have other things to wait for.
+
+        We are the service's main process, and stay it, so the message comes from us.
+        """
+        self._sender = posix.getpid()
         child = posix.fork()
         if child:
             return child
         try:
-            self.pass_on(pid, pidfd)
+            self.pass_on(self._sender, pidfd)
         finally:
             posix._exit(0)
 
-    def _tell(self, message: bytes) -> None:
+    def _tell(self, message: bytes, sender: int) -> None:
         address = self.manager
         to: str | bytes = b"\0" + address[1:].encode() if address[:1] == "@" else address
         manager = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
         try:
+            if sender:
+                # A manager listens to the main process alone.  unix(7): root may name another.
+                who = struct.pack("3i", sender, posix.getuid(), posix.getgid())
+                rights = (_socket.SOL_SOCKET, _socket.SCM_CREDENTIALS, who)
+                try:
+                    manager.sendmsg([message], [rights], 0, to)
+                    return
+                except PermissionError:
+                    pass
             manager.sendto(message, to)
         finally:
             manager.close()

@@ -4,6 +4,7 @@
     ROOT/ID/config.json     the document as it was when the container was created
     ROOT/ID/resources.json  the limits in force, once an update has changed them
     ROOT/ID/start.fifo      the start barrier
+    ROOT/ID/notify/         the socket by which it tells that it is ready, while `run` listens
 
 The directory is claimed first and the state committed last, so a runtime that is killed at any
 instant leaves nothing that `delete --force` cannot clear.  The directory's own lock covers
@@ -23,6 +24,7 @@ from .errors import BadId, ContainerError, ContainerExists, NoSuchContainer, Spe
 
 OCI_VERSION = "1.3.0"
 FIFO = "start.fifo"
+NOTIFY = "notify"
 _STATE, _CONFIG, _RESOURCES = "state.json", "config.json", "resources.json"
 _LIMIT = 1 << 24  # bytes of a state file
 _CHUNK = 1 << 14  # bytes; a read makes room for all that it asks for
@@ -207,9 +209,22 @@ class StateDirectory:
     def remove(self) -> None:
         """Remove the directory and all in it.  What is gone already is no fault."""
         for name in posix.listdir(self.fd):
-            _forgiving(posix.unlink, name, self.fd)
+            if name == NOTIFY:
+                self._remove_folder(name)
+            else:
+                _forgiving(posix.unlink, name, self.fd)
         if self.is_there():
             posix.rmdir(self.path)
+
+    def _remove_folder(self, name: str) -> None:
+        flags = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
+        fd = posix.open(name, flags, dir_fd=self.fd)
+        try:
+            for inner in posix.listdir(fd):
+                _forgiving(posix.unlink, inner, fd)
+        finally:
+            posix.close(fd)
+        _forgiving(posix.rmdir, name, self.fd)
 
     def is_there(self) -> bool:
         """Whether the path still means this directory, not none or another container's."""

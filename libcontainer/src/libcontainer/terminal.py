@@ -39,14 +39,23 @@ class Proxy:
         if self.host >= 0:
             self._saved = termios.tcgetattr(self.host)
             termios.tcsetattr(self.host, termios.TCSANOW, _raw(self._saved))
-            self.resize()
+            if not self._has_size():
+                self.resize()
             _signal.signal(_signal.SIGWINCH, self._resized)
         return self
 
     def __exit__(self, *exc: object) -> None:
         if self._saved is not None:
-            # Drained first: what the container has written last must not be read as raw.
-            termios.tcsetattr(self.host, termios.TCSADRAIN, self._saved)
+            try:
+                # Drained first: what the container has written last must not be read as raw.
+                termios.tcsetattr(self.host, termios.TCSADRAIN, self._saved)
+            except termios.error:
+                pass  # it has gone, and what became of the container still counts
+
+    def _has_size(self) -> bool:
+        """Whether the document has given the container's terminal a size."""
+        size = fcntl.ioctl(self.master, termios.TIOCGWINSZ, bytes(8))
+        return any(struct.unpack("4H", size)[:2])
 
     def resize(self) -> None:
         """Give the container's terminal the size of the caller's."""

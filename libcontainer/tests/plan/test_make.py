@@ -474,3 +474,21 @@ def test_a_refused_oom_score_is_expected_only_in_a_user_namespace(plan, host, op
     A runtime that is root of a user namespace may not lower the score.
     """
     assert plan(host=host).oom_score_optional is optional
+
+
+@pytest.mark.parametrize(
+    ("version", "limit", "expected"),
+    [
+        pytest.param("1.0.2-dev", 0, -1, id="none-to-engines"),
+        pytest.param("1.2.1", 0, -1, id="before-1.3"),
+        pytest.param("1.3.0", 0, 0, id="a-value-since"),
+        pytest.param("1.0.0", 7, 7, id="a-limit"),
+    ],
+)
+def test_a_pids_limit_of_zero(plan, version, limit, expected):
+    """
+    Before runtime-spec 1.3 engines wrote 0 for no limit; since then it is a limit.
+    """
+    changes = {"ociVersion": version, "linux": {"resources": {"pids": {"limit": limit}}}}
+
+    assert plan(changes).early.pids.limit == expected

@@ -20,6 +20,11 @@ def warning(text: str) -> None:
     _send("warning", text)
 
 
+def error(text: str) -> None:
+    """Tell of a failure that stops nothing and that nobody raises."""
+    _send("error", text)
+
+
 def _send(level: str, text: str) -> None:
     # Asked at every call, not at import: else the order of the host's imports would decide.
     if (logging := sys.modules.get("logging")) is not None:

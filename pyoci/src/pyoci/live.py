@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from .main import Asked
 from .output import write
 from .people import amount
 
@@ -35,7 +36,7 @@ def show(id: str, events: Iterator[dict[str, Any]]) -> int:
             # Not before there is something to show: it may be an error.
             write(header + _START_OF_LINE + _line(id, last, used, kills) + _REST_OF_LINE)
             header = ""
-    except KeyboardInterrupt:
+    except Asked:
         pass
     write("\n")
     return 0

@@ -7,6 +7,7 @@ Only this module prints errors, logs them and picks the exit status.
 
 from __future__ import annotations
 
+import _signal
 import gc
 import posix
 import sys
@@ -18,13 +19,29 @@ from .log import BadLog, Log, environment, quiet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType
     from typing import Any, NoReturn
 
     from liboci_cli.args import GlobalArgs
 
 _PREFIXES = {"create": "create failed: ", "run": "run failed: ", "exec": "exec failed: "}
+# While these make something, a request to stop must not leave it half made.
+_MAKING = ("create", "run", "exec")
+_REQUESTS = {
+    _signal.SIGINT: "interrupted",
+    _signal.SIGTERM: "terminated",
+    _signal.SIGHUP: "hung up",
+}
 # Of a failure that is ours; exec's tells it from the program's own 1.
 _STATUSES = {"exec": 255}
+
+
+class Asked(BaseException):
+    """A signal has asked us to stop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def main() -> NoReturn:
@@ -57,17 +74,36 @@ def run(argv: list[str]) -> int:
         log.error(str(e))
         return 1
     try:
+        _take_signals(command)
         module = __import__(f"pyoci.commands.{command}", fromlist=["run"])
         status: int = module.run(invocation.globals, invocation.args)
         return status
-    except KeyboardInterrupt:
-        log.error(_PREFIXES.get(command, "") + "interrupted")
-        return 130  # 128 + SIGINT, as a shell says it
+    except Asked as e:
+        log.error(_PREFIXES.get(command, "") + _REQUESTS[e.number])
+        return 128 + e.number  # as a shell says it
     except BrokenPipeError:
         return 1  # whoever read our output has gone
     except Exception as e:
         _failure(e, log, command)
         return _STATUSES.get(command, 1)
+
+
+def _take_signals(command: str) -> None:
+    """Be asked to stop by an exception, so that what is half made is undone.
+
+    Not by what the caller ignores.  But for the ends of children: without them nobody can be
+    waited for.
+    """
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    for number in _REQUESTS if command in _MAKING else (_signal.SIGINT,):
+        if _signal.getsignal(number) != _signal.SIG_IGN:
+            _signal.signal(number, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    for other in _REQUESTS:
+        _signal.signal(other, _signal.SIG_IGN)  # once: undoing is not to be left half done either
+    raise Asked(number)
 
 
 def _failure(e: Exception, log: Log, command: str) -> None:

@@ -5,7 +5,7 @@ from 3 to 60 ms at each of an engine's three or four starts per container, and t
 the folders itself:
 
     #!/path/to/python3.11 -ISBXutf8
-    import gc, marshal, posix, sys
+    import _signal, gc, marshal, posix, sys
     sys.path += ['/path/to/site-packages']
     ...
 
@@ -38,9 +38,11 @@ LONGEST_LINE = 255
 _UNQUOTABLE = frozenset("\"'`$\\\n\0")
 
 _BODY = """\
-import gc, marshal, posix, sys
+import _signal, gc, marshal, posix, sys
 
 gc.disable()  # a run is over before a collection would find anything
+if _signal.getsignal(2) is _signal.default_int_handler:
+    _signal.signal(2, _signal.SIG_DFL)  # no trace of a start that is interrupted
 folders = {folders!r}
 sys.path += folders
 fd = -1

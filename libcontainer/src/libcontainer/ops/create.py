@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal
 import posix
 
 from libcgroups.manager import open_manager
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from ..spec.mounts import Mount
 
 
+_STOPS = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
+
+
 class CreateOptions:
     """What the caller decides; every name is that of the command line's option."""
 
@@ -54,11 +58,13 @@ class CreateOptions:
         executors: Sequence[Executor] = (),
         on_terminal: Callable[[int], None] | None = None,
         on_children: Callable[[list[int]], None] | None = None,
+        on_claimed: Callable[[], None] | None = None,
     ) -> None:
         """`on_terminal` gets the master of the container's terminal, where no socket does.
 
         The first of `executors` that the document is for runs in place of its command.
-        `on_children` gets, at the end, all processes that were made, init last, whatever has
+        `on_claimed` is called once the state directory is the container's.  `on_children` gets, at
+        the end, all processes that were made, init last, whatever has
         become of them; with `as_sibling` they are the parent's to reap.
         """
         self.root = root
@@ -80,6 +86,7 @@ class CreateOptions:
         self.on_terminal = on_terminal
         self.foreground = False  # we show the terminal on our own; set by `run`
         self.on_children = on_children
+        self.on_claimed = on_claimed
 
 
 def create(id: str, options: CreateOptions) -> int:
@@ -93,8 +100,15 @@ def create(id: str, options: CreateOptions) -> int:
     executor = _executor(bundle, options)
     sockets = _Sockets(bundle, options)
     check_preserved(options.preserve_fds)
-    making = _Making(id, bundle, options, executor)
+    # A handler that raises must find either no directory, or who removes it.
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _STOPS)
     try:
+        making = _Making(id, bundle, options, executor)
+    except BaseException:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+        raise
+    try:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
         making.claim_cgroup()
         plan = making.plan()
         own = making.belongings(plan, sockets)
@@ -145,6 +159,8 @@ class _Making:
     def claim_cgroup(self) -> None:
         """Decide where the cgroup is to be; nothing is made yet."""
         self.directory.lock()
+        if self.options.on_claimed is not None:
+            self.options.on_claimed()
         self.cgroup = _cgroup(self.bundle, self.id, self.options)
 
     def plan(self) -> Plan:

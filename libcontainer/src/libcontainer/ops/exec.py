@@ -105,7 +105,12 @@ def _refuse(saved: SavedState, status: str, options: ExecOptions) -> None:
 
 def _process(spec: Spec, changes: Changes, options: ExecOptions) -> Process:
     if options.process is not None:
-        return load_process(options.process)
+        given, own = load_process(options.process), spec.process
+        # Not without a label where the container has one: nobody asks for that by silence.
+        return given.replace(
+            apparmor_profile=given.apparmor_profile or (own.apparmor_profile if own else None),
+            selinux_label=given.selinux_label or (own.selinux_label if own else None),
+        )
     if not changes.args:
         raise SpecError(("exec args cannot be empty",))
     if spec.process is None:
@@ -131,41 +136,66 @@ def _run(plan: TenantPlan, saved: SavedState, inside: Inside, options: ExecOptio
     program = Program(plan, inside, kernel)
     stdio, master = _stdio(plan, inside, kernel, options)
     before = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
+    forward = options.forward_signals
     try:
-        pid = enter(
-            plan,
-            program,
-            saved,
-            inside,
-            kernel,
-            root=options.root,
-            cgroup=options.cgroup,
-            stdio=stdio,
-            before_run=_hold_signals if options.forward_signals else None,
-        )
-        if plan.terminal is not None:
-            posix.close(stdio[0])
-        try:
-            if pidfd_socket is not None:
-                pidfd_socket.send(pid, "setns")
-            if options.pid_file is not None:
-                write_pid_file(options.pid_file, pid)
-        except BaseException:
-            posix.kill(pid, 9)
-            posix.waitpid(pid, 0)
-            raise
-        if options.detach:
-            return 0
-        if not options.forward_signals:
+        if not forward or options.detach:
+            pid = _enter(plan, program, saved, inside, kernel, options, stdio, hold=forward)
+            _tell(pid, pidfd_socket, options)
+            if options.detach:
+                return 0
             code = posix.waitstatus_to_exitcode(posix.waitpid(pid, 0)[1])
             return code if code >= 0 else 128 - code
-        from ..foreground import Foreground  # not for engines
+        from ..foreground import Foreground, shown  # not for engines
 
-        with Foreground(pid, master) as foreground:
-            _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
-            return foreground.wait()
+        # Shown before it runs: its first words are to come out like the others.
+        with shown(master) as terminal:
+            pid = _enter(plan, program, saved, inside, kernel, options, stdio, hold=True)
+            _tell(pid, pidfd_socket, options)
+            with Foreground(pid, terminal) as foreground:
+                _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+                return foreground.wait()
     finally:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+
+
+def _enter(
+    plan: TenantPlan,
+    program: Program,
+    saved: SavedState,
+    inside: Inside,
+    kernel: LinuxKernel,
+    options: ExecOptions,
+    stdio: tuple[int, int, int],
+    *,
+    hold: bool,
+) -> int:
+    pid = enter(
+        plan,
+        program,
+        saved,
+        inside,
+        kernel,
+        root=options.root,
+        cgroup=options.cgroup,
+        stdio=stdio,
+        before_run=_hold_signals if hold else None,
+    )
+    if plan.terminal is not None:
+        posix.close(stdio[0])
+    return pid
+
+
+def _tell(pid: int, pidfd_socket: PidfdSocket | None, options: ExecOptions) -> None:
+    """Say who the tenant is to whoever asked; it ends if that fails."""
+    try:
+        if pidfd_socket is not None:
+            pidfd_socket.send(pid, "setns")
+        if options.pid_file is not None:
+            write_pid_file(options.pid_file, pid)
+    except BaseException:
+        posix.kill(pid, 9)
+        posix.waitpid(pid, 0)
+        raise
 
 
 def _stdio(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posix
 
-from ..foreground import Foreground
+from ..foreground import Foreground, shown
 from ..handover import write_pid_file
 from ..kernel import constants as c
 from ..kernel.linux import LinuxKernel
@@ -35,13 +35,12 @@ def run(
     if not notify_socket:
         return _run(id, options, detach=detach, keep=keep, subreaper=subreaper, ready=None)
     from ..readiness import Readiness  # rare
-    from ..state import check_id, make_root
+    from ..state import NOTIFY
 
-    check_id(id)
-    make_root(options.root)
-    with Readiness(notify_socket, f"{options.root}/.notify-{id}") as ready:
+    with Readiness(notify_socket, f"{options.root}/{id}/{NOTIFY}") as ready:
         options.extra_mounts += (ready.mount,)
         options.extra_env += (ready.variable,)
+        options.on_claimed = ready.open
         return _run(id, options, detach=detach, keep=keep, subreaper=subreaper, ready=ready)
 
 
@@ -68,10 +67,13 @@ def _run(
             if ready is not None:
                 _until_ready(ready, pid)
             return 0
-        with Foreground(pid, masters[0] if masters else None) as foreground:
+        with (
+            shown(masters[0] if masters else None) as terminal,
+            Foreground(pid, terminal) as foreground,
+        ):
             _start(id, options, pid, pid_file)
             if ready is not None:
-                ready.pass_on_beside(pid, foreground.pidfd)
+                ready.pass_on_beside(foreground.pidfd)
             status = foreground.wait()
     except BaseException:
         delete(id, root=options.root, force=True)

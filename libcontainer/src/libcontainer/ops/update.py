@@ -51,8 +51,13 @@ def update(
         new = merged(old, changes)
         manager = load_manager(saved.cgroup)
         wanted = changed(new, changes, unified="" in manager.paths and len(manager.paths) == 1)
-        _apply(manager, wanted, undoing(old, wanted))
-        directory.keep_resources(codec.dumps(new.to_json()))
+        back = undoing(old, wanted)
+        _apply(manager, wanted, back)
+        try:
+            directory.keep_resources(codec.dumps(new.to_json()))
+        except OSError:
+            _set_back(manager, back)  # the next update would build on what is not in force
+            raise
         if rdt is not None:
             rdt.change()
 
@@ -100,8 +105,12 @@ def _apply(manager: CgroupManager, wanted: LinuxResources, back: LinuxResources)
     try:
         manager.apply(wanted)
     except CgroupError:
-        try:
-            manager.apply(back)
-        except CgroupError as e:
-            _log.warning(f"unable to set back limits: {e}")
+        _set_back(manager, back)
         raise
+
+
+def _set_back(manager: CgroupManager, back: LinuxResources) -> None:
+    try:
+        manager.apply(back)
+    except CgroupError as e:
+        _log.warning(f"unable to set back limits: {e}")

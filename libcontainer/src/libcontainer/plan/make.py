@@ -88,7 +88,8 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
     build, late = mount_steps(spec, linux, host, namespaces, options.bundle, options.rootfs)
     # Only true root may make device rules; without it no device can be made either.
     true_root = host.euid == 0 and not host.user_namespace
-    early_limits, late_limits = split_limits(linux.resources, devices=true_root)
+    resources = _as_meant(linux.resources, spec.oci_version)
+    early_limits, late_limits = split_limits(resources, devices=true_root)
     owner = None if inside is None else inside.host_uid(0)
     root = inside is None or owner is not None
     return Plan(
@@ -169,6 +170,19 @@ def _rdt(linux: Linux, host: Host, options: Options) -> tuple[Adjustment, ...]:
     from ..rdt import plan_rdt  # rare
 
     return (plan_rdt(linux.intel_rdt, options.id, host.resctrl),)
+
+
+def _as_meant(resources: LinuxResources | None, version: str) -> LinuxResources | None:
+    """Return the resources with the meaning of today.
+
+    Before version 1.3 a pids limit of 0 was what engines write for none.
+    """
+    if resources is None or resources.pids is None or resources.pids.limit != 0:
+        return resources
+    minor = version.split(".")[1]
+    if not minor.isdecimal() or int(minor) >= 3:
+        return resources
+    return resources.replace(pids=resources.pids.replace(limit=-1))
 
 
 def split_limits(
