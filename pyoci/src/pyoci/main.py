@@ -98,12 +98,27 @@ def _take_signals(command: str) -> None:
     for number in _REQUESTS if command in _MAKING else (_signal.SIGINT,):
         if _signal.getsignal(number) != _signal.SIG_IGN:
             _signal.signal(number, _stop)
+    sys.unraisablehook = _ask_again
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     for other in _REQUESTS:
         _signal.signal(other, _signal.SIG_IGN)  # once: undoing is not to be left half done either
     raise Asked(number)
+
+
+def _ask_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """The exception came where nothing can be raised, as in a finaliser: soon somewhere else."""
+    error = unraisable.exc_value
+    if not isinstance(error, Asked):
+        sys.__unraisablehook__(unraisable)
+        return
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise Asked(error.number)
+
+    _signal.signal(_signal.SIGALRM, stop)
+    _signal.setitimer(_signal.ITIMER_REAL, 0.001)
 
 
 def _failure(e: Exception, log: Log, command: str) -> None:
