@@ -239,7 +239,7 @@ def test_a_class_that_cannot_be_imported_is_refused(workshop, bundle):
     class Local:
         name = "local"
 
-    with pytest.raises(InitFailed, match="an executor must be of a class that can be imported"):
+    with pytest.raises(InitFailed, match="in a module that can be imported"):
         Container.create(workshop.id(), bundle=bundle(""), executors=[Local()])
 
 
