@@ -97,6 +97,20 @@ def test_a_request_to_stop_at_any_moment(workshop, bundle):
         assert workshop.remains() == {}
 
 
+def test_a_request_to_stop_while_it_is_deleted(workshop, bundle):
+    """The end of a foreground container is waited for: it is deleted, and its status is ours."""
+    marker = workshop.folder / "hook"
+    script = f"echo $$ >{marker}; sleep 0.3"
+    bundle.config["hooks"] = {"poststop": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]}
+    bundle.write()
+    runtime = workshop.spawn("run", "-b", bundle.path, workshop.id())
+    workshop.until(lambda: marker.exists() and marker.read_text(), "the hook")
+    runtime.send_signal(signal.SIGTERM)
+
+    assert runtime.wait(timeout=10) in (3, 128 + signal.SIGTERM)
+    assert workshop.remains() == {}
+
+
 def test_a_caller_that_ignores_the_ends_of_children(workshop, bundle):
     """Without SIGCHLD nobody can be waited for, so it is at its default whatever the caller has."""
     bundle.config["hooks"] = {"createRuntime": [{"path": "/bin/true"}]}

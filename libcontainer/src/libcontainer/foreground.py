@@ -12,6 +12,7 @@ import posix
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
+    from typing import Any
 
     from .terminal import Proxy
 
@@ -51,8 +52,8 @@ class Foreground:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for number in self._forwarded:
-            _signal.signal(number, _signal.SIG_DFL)
+        for number, handler in self._before.items():
+            _signal.signal(number, handler)
         posix.close(self.pidfd)
 
     def wait(self) -> int:
@@ -69,11 +70,11 @@ class Foreground:
 
     def _forward_signals(self) -> None:
         kept = {getattr(_signal, name) for name in _KEPT}
-        self._forwarded = []
+        self._before: dict[int, Any] = {}
         for number in sorted(_signal.valid_signals() - kept):
             try:
-                _signal.signal(number, self._forward)
-                self._forwarded.append(number)
+                # None: set by somebody who is not Python; the default is the best guess.
+                self._before[number] = _signal.signal(number, self._forward) or _signal.SIG_DFL
             except (OSError, ValueError):
                 pass  # the C library's own
 

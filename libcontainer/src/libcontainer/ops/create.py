@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..spec.mounts import Mount
 
 
-_STOPS = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
+STOPS = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 
 
 class CreateOptions:
@@ -101,7 +101,7 @@ def create(id: str, options: CreateOptions) -> int:
     sockets = _Sockets(bundle, options)
     check_preserved(options.preserve_fds)
     # A handler that raises must find either no directory, or who removes it.
-    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _STOPS)
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, STOPS)
     try:
         making = _Making(id, bundle, options, executor)
     except BaseException:

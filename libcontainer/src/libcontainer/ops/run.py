@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import _signal
 import posix
 
 from ..foreground import Foreground, shown
 from ..handover import write_pid_file
 from ..kernel import constants as c
 from ..kernel.linux import LinuxKernel
-from .create import CreateOptions, create
+from .create import STOPS, CreateOptions, create
 from .delete import delete
 from .start import start
 
@@ -79,7 +80,12 @@ def _run(
         delete(id, root=options.root, force=True)
         raise
     if not keep:
-        delete(id, root=options.root, force=True)
+        # It has ended, and so shall we: whoever asks us to stop now only has to wait for it.
+        before = _signal.pthread_sigmask(_signal.SIG_BLOCK, STOPS)
+        try:
+            delete(id, root=options.root, force=True)
+        finally:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
     return status
 
 
