@@ -33,10 +33,13 @@ def is_frozen(paths: dict[str, str]) -> bool:
     Raises ControlFileError.  Kernel: `freezer.self_freezing` of v1 (`freezer.state` says FROZEN
     below a frozen parent, too), `cgroup.freeze` of v2.
     """
-    file = f"{paths.get('', '')}/cgroup.freeze"
+    # Beside v1's hierarchies the v2 one has no say: hybrid freezes by v1.
+    file = f"{paths['']}/cgroup.freeze" if list(paths) == [""] else None
     for name, path in paths.items():
         if "freezer" in name.split(","):
             file = f"{path}/freezer.self_freezing"
+    if file is None:
+        return False
     try:
         fd = posix.open(file, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW)
     except FileNotFoundError:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from .terminal import Proxy
 
+# Not passed on: the child's own end, and what concerns our own terminal and stopping.
+_KEPT = ("SIGCHLD", "SIGURG", "SIGWINCH", "SIGKILL", "SIGSTOP", "SIGPIPE")
+
 
 def shown(master: int | None) -> Proxy | NoTerminal:
     """Return a context manager that shows a process's terminal, before the process writes to it."""
@@ -32,10 +35,6 @@ class NoTerminal:
     def __enter__(self) -> None: ...
 
     def __exit__(self, *exc: object) -> None: ...
-
-
-# Not passed on: the child's own end, and what concerns our own terminal and stopping.
-_KEPT = ("SIGCHLD", "SIGURG", "SIGWINCH", "SIGKILL", "SIGSTOP", "SIGPIPE")
 
 
 class Foreground:

@@ -6,8 +6,6 @@ import posix
 
 from .errors import InitFailed
 
-_EBADF = 9
-
 
 def check_preserved(count: int) -> None:
     """Raise InitFailed unless the descriptors from 3 on are open, as many as are passed on.
@@ -20,9 +18,11 @@ def check_preserved(count: int) -> None:
         except OSError:
             given = False
         if not given:
-            why = posix.strerror(_EBADF).lower()
+            from errno import EBADF
+
+            why = posix.strerror(EBADF).lower()
             text = f"unable to stat preserved-fd {3 + i} (of {count}): {why}"
-            raise InitFailed("preserve-fds", _EBADF, text)
+            raise InitFailed("preserve-fds", EBADF, text)
 
 
 def write_pid_file(path: str, pid: int) -> None:

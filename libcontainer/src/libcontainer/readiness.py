@@ -26,6 +26,7 @@ class Readiness:
     def __init__(self, manager: str, folder: str) -> None:
         """`manager` is our NOTIFY_SOCKET, `folder` the directory that `open` will make."""
         self.manager, self.folder = manager, folder
+        self._sender = 0  # whom the message is to come from, if not from who sends it
         self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
 
     def open(self) -> None:
@@ -74,8 +75,6 @@ class Readiness:
             if b"READY=1" in lines:
                 self._tell(b"READY=1\nMAINPID=%d" % pid, self._sender)
                 return
-
-    _sender = 0  # another process than ourselves, that the message is to come from
 
     def pass_on_beside(self, pidfd: int) -> int:
         """The same by a child of ours, whose pid is returned: we have other things to wait for.

@@ -243,7 +243,9 @@ class StateDirectory:
             while part := posix.read(fd, _CHUNK):
                 found += part
                 if len(found) > _LIMIT:
-                    raise OSError(27, "too large", name)  # EFBIG
+                    from errno import EFBIG
+
+                    raise OSError(EFBIG, "too large", name)
             return found.decode("utf-8", "surrogateescape")
         finally:
             posix.close(fd)
@@ -313,7 +315,9 @@ def make_root(root: str) -> None:
     except FileNotFoundError:
         parent = root.rstrip("/").rpartition("/")[0]
     if not parent:
-        raise FileNotFoundError(2, "no such file or directory", root)  # ENOENT
+        from errno import ENOENT
+
+        raise FileNotFoundError(ENOENT, "no such file or directory", root)
     make_root(parent)
     try:
         posix.mkdir(root, 0o700)

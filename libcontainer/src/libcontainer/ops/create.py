@@ -64,8 +64,8 @@ class CreateOptions:
 
         The first of `executors` that the document is for runs in place of its command.
         `on_claimed` is called once the state directory is the container's.  `on_children` gets, at
-        the end, all processes that were made, init last, whatever has
-        become of them; with `as_sibling` they are the parent's to reap.
+        the end, all processes that were made, init last, whatever has become of them; with
+        `as_sibling` they are the parent's to reap.
         """
         self.root = root
         self.bundle = bundle

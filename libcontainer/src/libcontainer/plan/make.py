@@ -30,7 +30,10 @@ from .process import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..adjustments import Adjustment
+    from ..capabilities import CapabilitySets
     from ..spec.document import Spec
     from ..spec.process import Process
     from ..step import Step
@@ -74,17 +77,12 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
     mapping = _mapping(linux) if namespaces.new("user") else None
     _refuse(spec, linux, host, namespaces, options)
     inside = host.mapping if namespaces.joins("user") else mapping
-    # A new user namespace begins with every capability, whatever the runtime itself has.
-    full = (1 << (host.last_capability + 1)) - 1
-    available = full if inside is not None else host.bounding
-    capability_sets, refused = sets(process.capabilities, available)
-    if refused:
-        _log.warning(f"ignoring unknown or unavailable capabilities: {list(refused)}")
+    capabilities = _capabilities(process, host, inside)
     if options.executor is not None:
         from .rare import check_executor
 
         name, sealed = options.executor, options.sealed
-        check_executor(name, spec, namespaces, capability_sets, sealed=sealed)
+        check_executor(name, spec, namespaces, capabilities, sealed=sealed)
     build, late = mount_steps(spec, linux, host, namespaces, options.bundle, options.rootfs)
     # Only true root may make device rules; without it no device can be made either.
     true_root = host.euid == 0 and not host.user_namespace
@@ -108,12 +106,9 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         payload=payload(
             process,
             linux,
-            capabilities=capability_sets,
+            capabilities=capabilities,
             last_capability=host.last_capability,
-            denies_setgroups=(
-                # A new user namespace inherits the prohibition of the one around it.
-                not host.setgroups or (mapping is not None and mapping.denies_setgroups(host.euid))
-            ),
+            denies_setgroups=_denies_setgroups(host, mapping),
             keep_groups=options.keep_groups,
         ),
         labels=_labels(process, host, namespaces, options),
@@ -128,12 +123,7 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         late=late_limits,
         net_devices={n: d.name or n for n, d in (linux.net_devices or {}).items()},
         hooks=spec.hooks,
-        meet=bool(
-            _has_create_hooks(spec)
-            or linux.net_devices
-            or any([_opens_device(step) for step in build])
-            or process.terminal  # opens the multiplexer, which must be allowed by then
-        ),
+        meet=_must_meet(spec, process, linux, build),
         seccomp=seccomp_profile(linux),
         seccomp_strict=options.seccomp_strict,
         terminal=terminal(process),
@@ -142,6 +132,31 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         propagation=_final_propagation(linux),
         preserve_fds=options.preserve_fds,
         annotations=spec.annotations or {},
+    )
+
+
+def _capabilities(process: Process, host: Host, inside: Mapping | None) -> CapabilitySets:
+    """Return the sets of the process; `inside` are the maps of the user namespace around it."""
+    # A new user namespace begins with every capability, whatever the runtime itself has.
+    full = (1 << (host.last_capability + 1)) - 1
+    found, refused = sets(process.capabilities, full if inside is not None else host.bounding)
+    if refused:
+        _log.warning(f"ignoring unknown or unavailable capabilities: {list(refused)}")
+    return found
+
+
+def _denies_setgroups(host: Host, mapping: Mapping | None) -> bool:
+    # A new user namespace inherits the prohibition of the one around it.
+    return not host.setgroups or (mapping is not None and mapping.denies_setgroups(host.euid))
+
+
+def _must_meet(spec: Spec, process: Process, linux: Linux, build: Sequence[Step]) -> bool:
+    """Whether main has something to do between the mounts and what follows."""
+    return bool(
+        _has_create_hooks(spec)
+        or linux.net_devices
+        or any([_opens_device(step) for step in build])
+        or process.terminal  # opens the multiplexer, which must be allowed by then
     )
 
 

@@ -130,16 +130,7 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
         own_stdio(plan.payload.uid, kernel)
 
     first = 3 + plan.preserve_fds
-    handles = {
-        "root": rootfs.fd,
-        "old": posix.open("/", c.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC),
-        "cwd": cwd,
-        "go": channel.go_reader,
-        "pid": own.namespaces.get("pid", -1),
-        "attr": _open_attributes(plan, kernel, rootfs.fd) if plan.labels else -1,
-        "sync": channel.writer,
-        "gate": own.gate,
-    }
+    handles = _handles(plan, rootfs, kernel, channel, own, cwd)
     # Engines leak descriptors to us; not even the stub is to have them.
     kernel.close_at_exec(first)
     handles = _place(handles, first)
@@ -210,6 +201,22 @@ def _build(
     if own.sources is not None and rootfs.asked:
         own.sources.fetch(rootfs, channel)
     apply_all(plan.build[1:], rootfs, kernel)
+
+
+def _handles(
+    plan: Plan, rootfs: Rootfs, kernel: LinuxKernel, channel: Channel, own: Belongings, cwd: int
+) -> dict[str, int]:
+    """Return the descriptors that the list names; -1 for what it does not need."""
+    return {
+        "root": rootfs.fd,
+        "old": posix.open("/", c.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC),
+        "cwd": cwd,
+        "go": channel.go_reader,
+        "pid": own.namespaces.get("pid", -1),
+        "attr": _open_attributes(plan, kernel, rootfs.fd) if plan.labels else -1,
+        "sync": channel.writer,
+        "gate": own.gate,
+    }
 
 
 def _container_hooks(plan: Plan, rootfs: Rootfs, own: Belongings) -> None:
