@@ -97,6 +97,83 @@ def test_a_request_to_stop_at_any_moment(workshop, bundle):
         assert workshop.remains() == {}
 
 
+def requests_at_any_call(workshop, strace, arguments, again):
+    """Ask a command to stop, before each of its last calls of every kind, and yield how it ends.
+
+    `again` is called after each end, with its call.
+    """
+    counts = count_calls(workshop, strace, (*CALLS, "close"), *arguments)
+    again("none")
+    for call, count in counts.items():
+        # What comes before belongs to the start.
+        for n in range(max(1, count - 25), count + 1):
+            inject = f"inject={call}:signal=TERM:when={n}"
+            result = traced(workshop, strace, *arguments, options=("-o", "/dev/null", "-e", inject))
+            yield result.status
+            again((call, n))
+
+
+@pytest.mark.slow
+def test_create_is_asked_to_stop_at_any_call(workshop, bundle, strace):
+    """Either the container is there and create says so, or it says no and nothing is left."""
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", "exit 0"]}
+    bundle.config["hooks"] = {"createRuntime": [hook]}
+    bundle.write()
+    id = workshop.id()
+    create = ("create", "--pid-file", workshop.folder / "pid", "-b", bundle.path, id)
+
+    def check(call):
+        assert workshop.remains() == {}, call
+
+    def tidy(call):
+        if workshop.states():
+            assert told(workshop.pyoci("delete", id)) == SILENT
+        check(call)
+
+    seen = set()
+    for status in requests_at_any_call(workshop, strace, create, tidy):
+        assert (status == 0) == (workshop.states() != [])
+        seen.add(status)
+    assert seen == {0, 128 + signal.SIGTERM}
+
+
+@pytest.mark.slow
+def test_run_is_asked_to_stop_at_any_call(workshop, bundle, strace):
+    """Before the program runs it is undone, then the program gets it; nothing is left."""
+
+    def check(call):
+        assert workshop.remains() == {}, call
+
+    run = ("run", "-b", bundle.path, workshop.id())
+    seen = set(requests_at_any_call(workshop, strace, run, check))
+    assert seen == {3, 128 + signal.SIGTERM}
+
+
+@pytest.mark.slow
+def test_exec_is_asked_to_stop_at_any_call(workshop, strace):
+    """Either the process runs and exec says so, or it says no and there is none."""
+    container = workshop.create(["sleep", "1000"])
+    assert container.start().status == 0
+    pid_file = workshop.folder / "pid"
+    exec = ("exec", "-d", "--pid-file", pid_file, container.id, "sleep", "999")
+
+    def pids():
+        return json.loads(workshop.pyoci("ps", "-f", "json", container.id).stdout)
+
+    def tidy(call):
+        if len(pids()) == 2:
+            os.kill(pid := int(pid_file.read_text()), signal.SIGKILL)
+            workshop.reap(pid)
+        assert pids() == [container.pid], call
+
+    seen = set()
+    for status in requests_at_any_call(workshop, strace, exec, tidy):
+        assert (status == 0) == (len(pids()) == 2)
+        seen.add(status)
+    assert seen == {0, 128 + signal.SIGTERM}
+    assert told(container.delete("--force")) == SILENT
+
+
 def test_a_request_to_stop_while_it_is_deleted(workshop, bundle):
     """The end of a foreground container is waited for: it is deleted, and its status is ours."""
     marker = workshop.folder / "hook"
@@ -107,7 +184,7 @@ def test_a_request_to_stop_while_it_is_deleted(workshop, bundle):
     workshop.until(lambda: marker.exists() and marker.read_text(), "the hook")
     runtime.send_signal(signal.SIGTERM)
 
-    assert runtime.wait(timeout=10) in (3, 128 + signal.SIGTERM)
+    assert runtime.wait(timeout=10) == 3
     assert workshop.remains() == {}
 
 

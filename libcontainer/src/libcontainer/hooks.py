@@ -13,11 +13,12 @@ import time
 
 from . import _log
 from .errors import HookFailed
-from .signals import reset_signals
+from .signals import hold_stops, reset_signals, set_mask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import NoReturn
 
     from .spec.hooks import Hook
 
@@ -83,27 +84,52 @@ def _run(hook: Hook, state: bytes, cwd: str, env: tuple[str, ...], given: tuple[
     in_reader, in_writer = posix.pipe2(posix.O_CLOEXEC)
     out_reader, out_writer = posix.pipe2(posix.O_CLOEXEC)
     failed_reader, failed_writer = posix.pipe2(posix.O_CLOEXEC)
-    pid = posix.fork()
-    if not pid:
-        try:
-            stdout, stderr = [fd if fd >= 0 else out_writer for fd in given]
-            _become(hook, (in_reader, stdout, stderr), cwd, env)
-        except OSError as e:
-            text = f"fork/exec {hook.path}: {(e.strerror or '').lower()}"
-            posix.write(failed_writer, text.encode())
-        finally:
-            posix._exit(127)
-    for fd in (in_reader, out_writer, failed_writer):
-        posix.close(fd)
+    pid = 0
+    before = hold_stops()  # until it is known whom to end
     try:
+        pid = posix.fork()
+        if not pid:
+            _child(hook, (in_reader, out_writer, failed_writer), cwd, env, given)
+        set_mask(before)
+        for fd in (in_reader, out_writer, failed_writer):
+            posix.close(fd)
         refused = posix.read(failed_reader, 4096).decode(errors="replace")
         if refused:
             posix.waitpid(pid, 0)
             return refused
         return Watch(pid, hook, state, in_writer, out_reader).until_it_ends()
+    except BaseException:
+        # We are interrupted: a hook that went on would act on a container that is undone.
+        _end(pid)
+        set_mask(before)
+        raise
     finally:
         for fd in (in_writer, out_reader, failed_reader):
             posix.close(fd)
+
+
+def _end(pid: int) -> None:
+    if not pid:
+        return
+    try:
+        posix.kill(pid, 9)
+        posix.waitpid(pid, 0)
+    except (ProcessLookupError, ChildProcessError):
+        pass  # it had been seen off
+
+
+def _child(
+    hook: Hook, pipes: tuple[int, int, int], cwd: str, env: tuple[str, ...], given: tuple[int, int]
+) -> NoReturn:
+    stdin, output, failed = pipes
+    try:
+        stdout, stderr = [fd if fd >= 0 else output for fd in given]
+        _become(hook, (stdin, stdout, stderr), cwd, env)
+    except OSError as e:
+        text = f"fork/exec {hook.path}: {(e.strerror or '').lower()}"
+        posix.write(failed, text.encode())
+    finally:
+        posix._exit(127)
 
 
 def _become(hook: Hook, stdio: tuple[int, int, int], cwd: str, env: tuple[str, ...]) -> None:
@@ -159,11 +185,6 @@ class Watch:
                 elif pidfd in ready:
                     # Only when nothing more is to be read: its last words are the best.
                     return self._verdict()
-        except BaseException:
-            # We are interrupted: a hook that went on would act on a container that is undone.
-            posix.kill(self.pid, 9)
-            posix.waitpid(self.pid, 0)
-            raise
         finally:
             posix.close(pidfd)
 

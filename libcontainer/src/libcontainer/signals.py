@@ -19,6 +19,8 @@ NAMES |= {"IOT": 6, "POLL": 29, "CLD": 17}
 _RTMIN, _RTMAX = 34, 64  # as glibc counts: the first two belong to its threads
 _GLIBC = (32, 33)
 KILL = 9
+# What asks a program to stop; its handler may raise, as Python's own for SIGINT does.
+STOPS = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 
 
 class UnknownSignal(ValueError):
@@ -51,6 +53,33 @@ def parse_signal(text: str) -> int:
                 if _RTMIN <= number <= _RTMAX:
                     return number
     raise UnknownSignal(text)
+
+
+def get_mask() -> set[int]:
+    """Return what is blocked."""
+    before: set[int] = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
+    return before
+
+
+def hold_stops() -> set[int]:
+    """Block what asks us to stop, and return the mask before; a handler may raise from here."""
+    before: set[int] = _signal.pthread_sigmask(_signal.SIG_BLOCK, STOPS)
+    return before
+
+
+def hold_stops_while_failing() -> None:
+    """The same for whoever is clearing up: the failure that it is about is what counts."""
+    while True:
+        try:
+            hold_stops()
+        except BaseException:
+            continue
+        return
+
+
+def set_mask(before: set[int]) -> None:
+    """Block what was blocked before, and no more; what came meanwhile may raise from here."""
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
 
 def reset_signals() -> None:

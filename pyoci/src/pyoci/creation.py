@@ -30,6 +30,7 @@ def create_options(options: GlobalArgs, args: CreateArgs) -> CreateOptions:
         extra_env=(f"LISTEN_FDS={handed}", "LISTEN_PID=1") if handed else (),
         systemd_cgroup=manager == "systemd" or (manager is None and options.systemd_cgroup),
         cgroups_disabled=manager == "disabled",
+        hold_signals=True,
         rootless={"true": True, "false": False}.get(options.rootless),
     )
 

@@ -50,7 +50,11 @@ def main() -> NoReturn:
     Through `_exit`: the interpreter's own end costs 1.1 ms, and there is nothing to tidy.
     """
     gc.disable()  # a run is over before a collection would find anything
-    posix._exit(run(sys.argv[1:]))
+    try:
+        status = run(sys.argv[1:])
+    except Asked as e:
+        status = 128 + e.number  # all was said already
+    posix._exit(status)
 
 
 def run(argv: list[str]) -> int:

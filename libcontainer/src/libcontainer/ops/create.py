@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _signal
 import posix
 
 from libcgroups.manager import open_manager
@@ -16,6 +15,7 @@ from ..plan.host import probe
 from ..plan.make import Options, make_plan
 from ..process.create import Main
 from ..process.init import Belongings
+from ..signals import hold_stops, hold_stops_while_failing, set_mask
 from .bundle import Bundle
 
 TYPE_CHECKING = False
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from ..plan.plan import Plan
     from ..spec.hooks import Hooks
     from ..spec.mounts import Mount
-
-
-STOPS = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 
 
 class CreateOptions:
@@ -55,6 +52,7 @@ class CreateOptions:
         cgroups_disabled: bool = False,
         rootless: bool | None = None,
         as_sibling: bool = False,
+        hold_signals: bool = False,
         executors: Sequence[Executor] = (),
         on_terminal: Callable[[int], None] | None = None,
         on_children: Callable[[list[int]], None] | None = None,
@@ -62,10 +60,12 @@ class CreateOptions:
     ) -> None:
         """`on_terminal` gets the master of the container's terminal, where no socket does.
 
-        The first of `executors` that the document is for runs in place of its command.
-        `on_claimed` is called once the state directory is the container's.  `on_children` gets, at
-        the end, all processes that were made, init last, whatever has become of them; with
-        `as_sibling` they are the parent's to reap.
+        `hold_signals` leaves SIGINT, SIGTERM and SIGHUP blocked once the container is there: for
+        a program that then leaves, and must not say that it failed.  The first of `executors`
+        that the document is for runs in place of its command.  `on_claimed` is called once the
+        state directory is the container's.  `on_children` gets, at the end, all processes that
+        were made, init last, whatever has become of them; with `as_sibling` they are the parent's
+        to reap.
         """
         self.root = root
         self.bundle = bundle
@@ -82,6 +82,7 @@ class CreateOptions:
         self.cgroups_disabled = cgroups_disabled
         self.rootless = rootless
         self.as_sibling = as_sibling
+        self.hold_signals = hold_signals
         self.executors = executors
         self.on_terminal = on_terminal
         self.foreground = False  # we show the terminal on our own; set by `run`
@@ -100,26 +101,30 @@ def create(id: str, options: CreateOptions) -> int:
     executor = _executor(bundle, options)
     sockets = _Sockets(bundle, options)
     check_preserved(options.preserve_fds)
-    # A handler that raises must find either no directory, or who removes it.
-    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, STOPS)
+    # A handler that raises must find either nothing, or who removes it.
+    before = hold_stops()
     try:
         making = _Making(id, bundle, options, executor)
+        try:
+            set_mask(before)
+            making.claim_cgroup()
+            plan = making.plan()
+            own = making.belongings(plan, sockets)
+            pid = making.clone(plan, own)
+            sockets.tell(pid, own)
+            hold_stops()
+            making.commit()
+            if not options.hold_signals:
+                set_mask(before)
+        except BaseException:
+            hold_stops_while_failing()
+            making.undo()
+            raise
+        finally:
+            making.close()
     except BaseException:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+        set_mask(before)
         raise
-    try:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
-        making.claim_cgroup()
-        plan = making.plan()
-        own = making.belongings(plan, sockets)
-        pid = making.clone(plan, own)
-        sockets.tell(pid, own)
-        making.commit()
-    except BaseException:
-        making.undo()
-        raise
-    finally:
-        making.close()
     return pid
 
 

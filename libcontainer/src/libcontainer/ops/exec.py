@@ -45,11 +45,14 @@ class ExecOptions:
         cgroup: tuple[str, ...] = (),
         ignore_paused: bool = False,
         forward_signals: bool = False,
+        hold_signals: bool = False,
     ) -> None:
         """`process` is the text of a process object, which then is all that counts of it.
 
         `forward_signals` makes the program stand for the process while it waits: its signals go
-        there, and its terminal shows the process's.
+        there, and its terminal shows the process's.  `hold_signals` leaves signals blocked once
+        the process runs, or has ended: for a program that then leaves, and must not say that it
+        failed.
         """
         self.root = root
         self.process = process
@@ -61,6 +64,7 @@ class ExecOptions:
         self.cgroup = cgroup
         self.ignore_paused = ignore_paused
         self.forward_signals = forward_signals
+        self.hold_signals = hold_signals
 
 
 def exec(id: str, changes: Changes, options: ExecOptions) -> int:
@@ -136,11 +140,13 @@ def _run(plan: TenantPlan, saved: SavedState, inside: Inside, options: ExecOptio
     program = Program(plan, inside, kernel)
     stdio, master = _stdio(plan, inside, kernel, options)
     before = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
-    forward = options.forward_signals
+    forward, held = options.forward_signals, False
     try:
         if not forward or options.detach:
-            pid = _enter(plan, program, saved, inside, kernel, options, stdio, hold=forward)
+            hold = forward or options.hold_signals
+            pid = _enter(plan, program, saved, inside, kernel, options, stdio, hold=hold)
             _tell(pid, pidfd_socket, options)
+            held = options.hold_signals
             if options.detach:
                 return 0
             code = posix.waitstatus_to_exitcode(posix.waitpid(pid, 0)[1])
@@ -153,9 +159,13 @@ def _run(plan: TenantPlan, saved: SavedState, inside: Inside, options: ExecOptio
             _tell(pid, pidfd_socket, options)
             with Foreground(pid, terminal) as foreground:
                 _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
-                return foreground.wait()
+                status = foreground.wait()
+                _hold_signals()
+                held = options.hold_signals
+                return status
     finally:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+        if not held:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
 
 def _enter(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import _signal
 import posix
 
 from ..foreground import Foreground, shown
 from ..handover import write_pid_file
 from ..kernel import constants as c
 from ..kernel.linux import LinuxKernel
-from .create import STOPS, CreateOptions, create
+from ..signals import get_mask, hold_stops, hold_stops_while_failing, set_mask
+from .create import CreateOptions, create
 from .delete import delete
 from .start import start
 
@@ -33,27 +33,36 @@ def run(
     the container is deleted at its end unless `keep`.  What it says of its readiness goes to
     `notify_socket`, if there is one; detached, we return when it is ready.
     """
-    if not notify_socket:
-        return _run(id, options, detach=detach, keep=keep, subreaper=subreaper, ready=None)
-    from ..readiness import Readiness  # rare
-    from ..state import NOTIFY
+    # Blocked between the steps: what has been created is ours to delete, and what has ended has
+    # an exit status.
+    before = get_mask()
+    hold, options.hold_signals = options.hold_signals, True
+    try:
+        if not notify_socket:
+            return _run(id, options, before, detach, keep, subreaper)
+        from ..readiness import Readiness  # rare
+        from ..state import NOTIFY
 
-    with Readiness(notify_socket, f"{options.root}/{id}/{NOTIFY}") as ready:
-        options.extra_mounts += (ready.mount,)
-        options.extra_env += (ready.variable,)
-        options.on_claimed = ready.open
-        return _run(id, options, detach=detach, keep=keep, subreaper=subreaper, ready=ready)
+        with Readiness(notify_socket, f"{options.root}/{id}/{NOTIFY}") as ready:
+            options.extra_mounts += (ready.mount,)
+            options.extra_env += (ready.variable,)
+            options.on_claimed = ready.open
+            return _run(id, options, before, detach, keep, subreaper, ready)
+    finally:
+        if not hold:
+            set_mask(before)
 
 
 def _run(
     id: str,
     options: CreateOptions,
-    *,
+    before: set[int],
     detach: bool,
     keep: bool,
     subreaper: bool,
-    ready: Readiness | None,
+    ready: Readiness | None = None,
 ) -> int:
+    """Run it; what asks us to stop is blocked at the end, and `before` restored meanwhile."""
     pid_file, options.pid_file = options.pid_file, None
     if subreaper and not detach:
         # Before the clone: a container that ends at once must find us.
@@ -63,10 +72,12 @@ def _run(
         options.on_terminal, options.foreground = masters.append, True
     pid = create(id, options)
     try:
+        set_mask(before)
         if detach:
             _start(id, options, pid, pid_file)
             if ready is not None:
                 _until_ready(ready, pid)
+            hold_stops()
             return 0
         with (
             shown(masters[0] if masters else None) as terminal,
@@ -76,16 +87,13 @@ def _run(
             if ready is not None:
                 ready.pass_on_beside(foreground.pidfd)
             status = foreground.wait()
+            hold_stops()
     except BaseException:
+        hold_stops_while_failing()
         delete(id, root=options.root, force=True)
         raise
     if not keep:
-        # It has ended, and so shall we: whoever asks us to stop now only has to wait for it.
-        before = _signal.pthread_sigmask(_signal.SIG_BLOCK, STOPS)
-        try:
-            delete(id, root=options.root, force=True)
-        finally:
-            _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+        delete(id, root=options.root, force=True)
     return status
 
 

@@ -14,6 +14,7 @@ from ..errors import ContainerError, InitFailed
 from ..hooks import run_hooks
 from ..idmap import write_maps
 from ..kernel import constants as c
+from ..signals import hold_stops, set_mask
 from . import channel as ch
 from .clone import clone_init
 from .command import load_for
@@ -125,6 +126,7 @@ class Main:
             from .join import run_intermediate  # rare
 
             run = run_intermediate
+        before = hold_stops()  # who has been made must be known
         try:
             posix.chdir(self.plan.rootfs)
             pid = clone_init(
@@ -134,14 +136,15 @@ class Main:
                 cgroup=into,
                 parent=self.as_sibling,
             )
+            self.children.append(pid)
+            if not beside:
+                self.pid = pid
         finally:
             posix.fchdir(here)
             posix.close(here)
+            set_mask(before)
         if entry is not None:
             entry.close()
-        self.children.append(pid)
-        if not beside:
-            self.pid = pid
 
     def _meet_init(self, talk: ch.Channel) -> None:
         """Learn who init is, and see the intermediate off, if that is another."""

@@ -29,6 +29,7 @@ from ..errors import ContainerError, InitFailed, StepFailed, WrongStatus
 from ..kernel import constants as c
 from ..plan.tenant import Way, handle_names, tenant_mile
 from ..rootfs import resolve
+from ..signals import hold_stops, set_mask
 from . import channel as ch
 from . import command, lastmile
 from .refusal import call_failed
@@ -181,10 +182,12 @@ class Tenant:
         mile = self._list(placement)
         talk = ch.Channel()
         try:
+            before = hold_stops()  # until it is known whom to end, and ours of the pipes is closed
             try:
                 self._spawn(mile, placement, talk)
             finally:
                 talk.in_main()
+                set_mask(before)
             self._converse(mile, talk)
         except BaseException:
             self._end(talk)
