@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from libcontainer.identity import is_alive, open_pidfd, start_time
+from libcontainer.identity import is_alive, open_pidfd, parent, start_time
 from libcontainer.testing import NOBODY
 
 
@@ -87,3 +87,16 @@ def test_a_pidfd_is_of_the_process(child, no_leak):
         assert not os.get_inheritable(fd)
     finally:
         os.close(fd)
+
+
+def test_the_parent_of_a_process(child):
+    """
+    It is known until the process is reaped, and then there is none.
+    """
+    assert parent(child.pid) == os.getpid()
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert parent(child.pid) == os.getpid()
+    child.wait()
+
+    assert parent(child.pid) == 0

@@ -20,6 +20,17 @@ def manager(workshop):
     listener.close()
 
 
+def heard(manager, process):
+    """Return what a detaching command says; it stays until its last message is taken."""
+    said = manager.recv(4096)
+    barrier, ancillary, _, _ = manager.recvmsg(4096, socket.CMSG_SPACE(12) + socket.CMSG_SPACE(4))
+    assert barrier == b"BARRIER=1"
+    assert process.poll() is None
+    (pipe,) = [data for _, kind, data in ancillary if kind == socket.SCM_RIGHTS]
+    os.close(struct.unpack("i", pipe)[0])
+    return said
+
+
 # busybox has no client of datagram sockets, so the test is the client, from outside.
 def say(workshop, id, text):
     folder = workshop.root / id / "notify"
@@ -84,6 +95,48 @@ def test_detached_returns_when_it_is_ready(workshop, manager):
 
     say(workshop, id, b"READY=1")
 
+    assert heard(manager, process).startswith(b"READY=1\nMAINPID=")
     assert process.wait(timeout=20) == 0
-    assert manager.recv(4096).startswith(b"READY=1\nMAINPID=")
     assert workshop.pyoci("delete", "--force", id).status == 0
+
+
+def test_start_of_what_was_created_for_a_manager(workshop, manager):
+    """
+    `create` prepares the folder, `start` listens there, waits for READY=1, and stays until the
+    manager has taken it: a manager asks who the sender is, and one that is gone is nobody.
+    """
+    container = workshop.create('echo "$NOTIFY_SOCKET"; sleep 1000')
+    folder = workshop.root / container.id / "notify"
+    assert os.listdir(folder) == []
+    process = workshop.spawn("start", container.id)
+    workshop.until((folder / "notify.sock").exists, "the socket")
+    say(workshop, container.id, b"STATUS=starting")
+    assert container.status in ("created", "running")
+    say(workshop, container.id, b"READY=1")
+
+    assert heard(manager, process) == b"READY=1\nMAINPID=%d" % container.pid
+    assert process.wait(timeout=20) == 0
+    assert os.listdir(folder) == []
+    assert container.stdout == "/run/notify/notify.sock\n"
+    assert container.delete("--force").status == 0
+    assert os.listdir(workshop.root) == []
+
+
+def test_start_of_one_that_ends_without_a_word(workshop, manager):
+    """`start` then waits no longer."""
+    container = workshop.create("sleep 0.1")
+
+    assert container.start().status == 0
+
+    assert container.wait() == 0
+    assert container.delete().status == 0
+
+
+def test_start_does_not_wait_for_one_that_knows_no_manager(workshop):
+    """The variable at `start` alone means nothing: the container has nowhere to say anything."""
+    container = workshop.create("sleep 1000")
+    workshop.host["NOTIFY_SOCKET"] = str(workshop.folder / "none.sock")
+
+    assert container.start().status == 0
+
+    assert container.delete("--force").status == 0

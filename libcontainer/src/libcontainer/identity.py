@@ -13,21 +13,32 @@ TYPE_CHECKING = False
 
 def start_time(pid: int) -> int | None:
     """Return when `pid` started, in clock ticks since boot; None if it is gone or a zombie."""
+    fields = _stat(pid)
+    if not fields or fields[0] in (b"Z", b"X"):
+        return None
+    return int(fields[19])
+
+
+def parent(pid: int) -> int:
+    """Return the parent of `pid`, which may be a zombie; 0 if it is gone."""
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
+
+
+def _stat(pid: int) -> list[bytes]:
+    """Return the fields from the state on, the third of proc_pid_stat(5); none if it is gone."""
     try:
         fd = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY | posix.O_CLOEXEC)
     except FileNotFoundError:
-        return None
+        return []
     try:
         text = posix.read(fd, 4096)
     except ProcessLookupError:
-        return None
+        return []
     finally:
         posix.close(fd)
     # The name in parentheses is the process's own choice and may hold anything.
-    fields = text[text.rindex(b")") + 2 :].split()
-    if fields[0] in (b"Z", b"X"):
-        return None
-    return int(fields[19])
+    return text[text.rindex(b")") + 2 :].split()
 
 
 def is_alive(pid: int, started: int) -> bool:

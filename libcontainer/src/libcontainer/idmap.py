@@ -122,7 +122,16 @@ def _helper(name: str, pid: int, ranges: tuple[IdRange, ...]) -> None:
 def _output(argv: list[str]) -> tuple[str, int]:
     """Run a program with an empty environment; return what it said and its exit status."""
     reader, writer = posix.pipe2(posix.O_CLOEXEC)
-    actions = [(posix.POSIX_SPAWN_DUP2, writer, 1), (posix.POSIX_SPAWN_DUP2, writer, 2)]
+    actions: list[tuple[int, ...]] = [
+        (posix.POSIX_SPAWN_DUP2, writer, 1),
+        (posix.POSIX_SPAWN_DUP2, writer, 2),
+        # What the caller has left open, or wants preserved, is none of the program's business.
+        *[
+            (posix.POSIX_SPAWN_CLOSE, fd)
+            for fd in map(int, posix.listdir("/proc/self/fd"))
+            if fd > 2
+        ],
+    ]
     try:
         pid = posix.posix_spawn(argv[0], argv, {}, file_actions=actions)
     finally:

@@ -2,65 +2,83 @@
 
 The service manager's socket cannot be handed in: its messages must come from a process that the
 manager knows, and MAINPID must be the host's.  So the container gets a socket of its own, at
-/run/notify/notify.sock, and what it says there is passed on.  For `run` by hand or in a unit;
+/run/notify/notify.sock, and what it says there is passed on.  For commands by hand or in a unit;
 engines take care of this themselves and never pass NOTIFY_SOCKET on.
+
+    create   `announce`: the folder, its mount, the variable
+    start    `Readiness`: listens, has the payload started, passes on
+    run      both
 """
 
 from __future__ import annotations
 
-import _socket
 import posix
 import select
-import struct
 
 from .spec.mounts import Mount
+from .state import NOTIFY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .ops.create import CreateOptions
 
 INSIDE = "/run/notify"
 _NAME = "notify.sock"
 _OPTIONS = ("bind", "nosuid", "noexec", "nodev", "ro")
+_PATIENCE = 30_000  # milliseconds for the manager to take the message, as runc waits
+
+
+def announce(id: str, options: CreateOptions) -> None:
+    """Have the container made with the folder that its socket will be in, and told of it."""
+    folder = f"{options.root}/{id}/{NOTIFY}"
+    mount = Mount(destination=INSIDE, type="bind", source=folder, options=_OPTIONS)
+    options.extra_mounts += (mount,)
+    options.extra_env += (f"NOTIFY_SOCKET={INSIDE}/{_NAME}",)
+    # Once the container's directory is ours.
+    options.on_claimed = lambda: posix.mkdir(folder, 0o755)
 
 
 class Readiness:
     """The container's socket, between it and the manager's.  A context manager: gone at its end."""
 
-    def __init__(self, manager: str, folder: str) -> None:
-        """`manager` is our NOTIFY_SOCKET, `folder` the directory that `open` will make."""
-        self.manager, self.folder = manager, folder
-        self._sender = 0  # whom the message is to come from, if not from who sends it
-        self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+    def __init__(self, manager: str, directory: str) -> None:
+        """`manager` is our NOTIFY_SOCKET, `directory` the container's."""
+        from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, socket
 
-    def open(self) -> None:
-        """Make the folder and the socket in it.  Once the container's directory is ours."""
-        folder = self.folder
-        posix.mkdir(folder, 0o755)
-        fd = posix.open(folder, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
+        self.manager, self.folder = manager, f"{directory}/{NOTIFY}"
+        self.listening = False
+        self._sender = 0  # whom the message is to come from, if not from who sends it
+        self._socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
+
+    def listen(self) -> None:
+        """Make the socket, unless the container was made without a folder for it."""
         try:
+            fd = posix.open(self.folder, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            self._remove()  # of a start that was killed
+            self.listening = True
             # Through the handle: an address holds 108 bytes, a path more.
             self._socket.bind(f"/proc/self/fd/{fd}/{_NAME}")
         finally:
             posix.close(fd)
-        posix.chmod(f"{folder}/{_NAME}", 0o777)  # whoever the payload is, in its user namespace
-
-    @property
-    def mount(self) -> Mount:
-        """What puts the socket into the container."""
-        return Mount(destination=INSIDE, type="bind", source=self.folder, options=_OPTIONS)
-
-    @property
-    def variable(self) -> str:
-        """What tells the payload of it."""
-        return f"NOTIFY_SOCKET={INSIDE}/{_NAME}"
+        # Whoever the payload is, in its user namespace.
+        posix.chmod(f"{self.folder}/{_NAME}", 0o777)
 
     def __enter__(self) -> Readiness:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._socket.close()
-        for path, remove in ((f"{self.folder}/{_NAME}", posix.unlink), (self.folder, posix.rmdir)):
-            try:
-                remove(path)
-            except FileNotFoundError:
-                pass
+        if self.listening:
+            self._remove()
+
+    def _remove(self) -> None:
+        try:
+            posix.unlink(f"{self.folder}/{_NAME}")
+        except FileNotFoundError:
+            pass
 
     def pass_on(self, pid: int, pidfd: int) -> None:
         """Pass messages on until the container is ready, or its init has ended."""
@@ -73,7 +91,8 @@ class Readiness:
                 return  # ended without a word
             lines = self._socket.recv(4096).split(b"\n")
             if b"READY=1" in lines:
-                self._tell(b"READY=1\nMAINPID=%d" % pid, self._sender)
+                self._tell(b"READY=1\nMAINPID=%d" % pid)
+                self._wait_until_taken()
                 return
 
     def pass_on_beside(self, pidfd: int) -> int:
@@ -90,20 +109,41 @@ class Readiness:
         finally:
             posix._exit(0)
 
-    def _tell(self, message: bytes, sender: int) -> None:
+    def _wait_until_taken(self) -> None:
+        """Stay while the manager reads: it asks who has sent, and somebody gone is nobody.
+
+        sd_notify_barrier(3): the pipe ends when the message has been handled, understood or not.
+        """
+        if self._sender:
+            return  # who stays anyhow
+        reader, writer = posix.pipe2(posix.O_CLOEXEC)
+        try:
+            self._tell(b"BARRIER=1", writer)
+            posix.close(writer)
+            poll = select.poll()
+            poll.register(reader, 0)
+            poll.poll(_PATIENCE)
+        finally:
+            posix.close(reader)
+
+    def _tell(self, message: bytes, fd: int | None = None) -> None:
+        import _socket as s
+        import struct
+
         address = self.manager
         to: str | bytes = b"\0" + address[1:].encode() if address[:1] == "@" else address
-        manager = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+        rights = [] if fd is None else [(s.SOL_SOCKET, s.SCM_RIGHTS, struct.pack("i", fd))]
+        manager = s.socket(s.AF_UNIX, s.SOCK_DGRAM | s.SOCK_CLOEXEC)
         try:
-            if sender:
+            if self._sender:
                 # A manager listens to the main process alone.  unix(7): root may name another.
-                who = struct.pack("3i", sender, posix.getuid(), posix.getgid())
-                rights = (_socket.SOL_SOCKET, _socket.SCM_CREDENTIALS, who)
+                who = struct.pack("3i", self._sender, posix.getuid(), posix.getgid())
                 try:
-                    manager.sendmsg([message], [rights], 0, to)
+                    named = (s.SOL_SOCKET, s.SCM_CREDENTIALS, who)
+                    manager.sendmsg([message], [*rights, named], 0, to)
                     return
                 except PermissionError:
                     pass
-            manager.sendto(message, to)
+            manager.sendmsg([message], rights, 0, to)
         finally:
             manager.close()

@@ -3,6 +3,7 @@
 import errno
 import os
 import struct
+import subprocess
 
 import pytest
 
@@ -87,6 +88,14 @@ def main(kernel, talk, tmp_path):
     return make
 
 
+@pytest.fixture
+def child():
+    """A process of ours, as what the stub forks by CLONE_PARENT is."""
+    process = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)
+    yield process.pid
+    process.communicate()
+
+
 def heard_by_init(talk):
     os.set_blocking(talk.go_reader, False)
     try:
@@ -141,11 +150,11 @@ def test_a_failing_hook_ends_it(main, talk):
 
 
 @pytest.mark.parametrize("order", [ch.READY + b"P", b"P" + ch.READY], ids=["R-first", "pid-first"])
-def test_a_joined_pid_namespace_gives_another_pid(main, kernel, talk, order):
+def test_a_joined_pid_namespace_gives_another_pid(main, kernel, talk, child, order):
     """
     The stub's child is the container; R and its pid may come in either order.
     """
-    pid = os.getpid()
+    pid = child
     said = order.replace(b"P", ch.PID + struct.pack("<II", pid, 0))
     made = main(said + ch.SET, pid_path="/proc/1/ns/pid")
     made.pid = NOBODY
@@ -159,11 +168,11 @@ def test_a_joined_pid_namespace_gives_another_pid(main, kernel, talk, order):
 
 
 @pytest.mark.parametrize("order", [b"EP", b"PE"], ids=["failure-first", "pid-first"])
-def test_a_child_that_fails_is_known(main, talk, order):
+def test_a_child_that_fails_is_known(main, talk, child, order):
     """
     The stub's child may tell its failure before it is told of; it is the one to be reaped.
     """
-    pid = os.getpid()
+    pid = child
     said = {b"E": ch.FAILED + struct.pack("<II", 0, 1), b"P": ch.PID + struct.pack("<II", pid, 0)}
     made = main(said[order[:1]] + said[order[1:]], pid_path="/proc/1/ns/pid")
     made.pid = NOBODY
@@ -189,14 +198,14 @@ def test_a_stub_that_fails_has_no_child(main, talk):
     assert made.pid == NOBODY
 
 
-def test_who_forked_is_reaped(main, talk):
+def test_who_forked_is_reaped(main, talk, child):
     """
     A program that uses the library keeps no zombie of it.
     """
     forked = os.fork()
     if forked == 0:
         os._exit(0)
-    said = ch.PID + struct.pack("<II", os.getpid(), 0) + ch.READY + ch.SET
+    said = ch.PID + struct.pack("<II", child, 0) + ch.READY + ch.SET
     made = main(said, pid_path="/proc/1/ns/pid")
     made.pid = forked
 
@@ -204,6 +213,42 @@ def test_who_forked_is_reaped(main, talk):
 
     with pytest.raises(ChildProcessError):
         os.waitpid(forked, 0)
+
+
+def test_a_pid_of_somebody_else(main, talk):
+    """
+    Whoever speaks in a joined pid namespace cannot have us signal or save what is not our child.
+    """
+    made = main(ch.PID + struct.pack("<II", os.getppid(), 0), pid_path="/proc/1/ns/pid")
+    made.pid = NOBODY
+
+    with pytest.raises(InitFailed, match="^container init spoke out of turn$"):
+        made._converse(talk)
+
+    assert made.pid == NOBODY
+    assert made.saved == []
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        (ch.SET, None),
+        (ch.READY + ch.SET, "/proc/1/ns/pid"),
+        (ch.READY + ch.CWD_LATE, None),
+        (ch.READY + ch.SOURCES + struct.pack("<I", 2) + b"[]", None),
+        (ch.HOOKS, None),
+        (ch.HOOKS + ch.HOOKS, None),
+        (ch.READY + ch.HOOKS, None),
+    ],
+)
+def test_a_word_out_of_turn(main, talk, said, path):
+    """
+    Every word has its time: nothing is opened, and no hook run, for a process of the last mile.
+    """
+    hooks = {"prestart": [{"path": "/bin/true"}]} if said != ch.HOOKS else None
+
+    with pytest.raises(InitFailed, match="^container init spoke out of turn$"):
+        main(said, hooks=hooks, pid_path=path)._converse(talk)
 
 
 def test_a_refused_rlimit_is_told(main, kernel, talk):

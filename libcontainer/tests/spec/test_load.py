@@ -24,6 +24,11 @@ from libcontainer.spec import User, load_process, load_spec
                 "$.mounts[0].destination: missing",
                 '$.linux.resources.pids.limit: expected i64, got "5"',
                 "$.linux.seccomp.defaultAction: expected str, got 1",
+                # What the rules say of the rest.
+                "args must not be empty",
+                "wrong rlimit value: x",
+                "root must be specified",
+                "unable to mount without a private MNT namespace",
             ],
             id="types-in-three-libraries",
         ),
@@ -58,7 +63,7 @@ def test_the_process_of_exec_is_read_alone():
     process = load_process(json.dumps({"cwd": "/", "args": ["id"], "user": {"uid": 5, "gid": 6}}))
 
     assert process.user == User(uid=5, gid=6)
-    with pytest.raises(SpecError, match=r"^\$\.cwd: missing$"):
+    with pytest.raises(SpecError, match=r"^\$\.cwd: missing; args must not be empty$"):
         load_process("{}")
 
 

@@ -7,7 +7,7 @@ import posix
 from ..errors import InitFailed, SpecError
 from ..spec.load import load_spec
 from ..spec.unsupported import unsupported
-from ..spec.validate import validate
+from ..spec.validate import faults
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,9 +37,8 @@ class Bundle:
             from ..annotations import read  # rare
 
             self.spec, self.wishes = read(self.spec)
-        validate(self.spec)
-        if not_yet := unsupported(self.spec):
-            raise SpecError(not_yet)
+        if found := (*faults(self.spec), *unsupported(self.spec)):
+            raise SpecError(found)
         self.rootfs = _rootfs(self.spec, self.path)
 
     @property

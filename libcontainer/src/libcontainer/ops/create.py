@@ -294,7 +294,7 @@ def _delegate(wishes: Wishes | None, options: CreateOptions) -> str | None:
     """Return the cgroup below the subgroup that is to be the container's own."""
     if wishes is None or wishes.delegate is None:
         return None
-    from ..annotations import DELEGATE  # rare
+    from ..spec.rules.annotations import DELEGATE  # rare
 
     if not (options.systemd_cgroup and posix.access(_UNIFIED, posix.F_OK)):
         raise SpecError((f"annotation {DELEGATE} needs systemd's cgroups and cgroup v2",))

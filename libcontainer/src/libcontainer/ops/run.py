@@ -40,13 +40,10 @@ def run(
     try:
         if not notify_socket:
             return _run(id, options, before, detach, keep, subreaper)
-        from ..readiness import Readiness  # rare
-        from ..state import NOTIFY
+        from ..readiness import Readiness, announce  # rare
 
-        with Readiness(notify_socket, f"{options.root}/{id}/{NOTIFY}") as ready:
-            options.extra_mounts += (ready.mount,)
-            options.extra_env += (ready.variable,)
-            options.on_claimed = ready.open
+        announce(id, options)
+        with Readiness(notify_socket, f"{options.root}/{id}") as ready:
             return _run(id, options, before, detach, keep, subreaper, ready)
     finally:
         if not hold:
@@ -74,7 +71,7 @@ def _run(
     try:
         set_mask(before)
         if detach:
-            _start(id, options, pid, pid_file)
+            _start(id, options, pid, pid_file, ready)
             if ready is not None:
                 _until_ready(ready, pid)
             hold_stops()
@@ -83,7 +80,7 @@ def _run(
             shown(masters[0] if masters else None) as terminal,
             Foreground(pid, terminal) as foreground,
         ):
-            _start(id, options, pid, pid_file)
+            _start(id, options, pid, pid_file, ready)
             if ready is not None:
                 ready.pass_on_beside(foreground.pidfd)
             status = foreground.wait()
@@ -97,8 +94,10 @@ def _run(
     return status
 
 
-def _start(id: str, options: CreateOptions, pid: int, pid_file: str | None) -> None:
-    start(id, root=options.root)
+def _start(
+    id: str, options: CreateOptions, pid: int, pid_file: str | None, ready: Readiness | None
+) -> None:
+    start(id, root=options.root, ready=ready)
     if pid_file is not None:
         write_pid_file(pid_file, pid)
 

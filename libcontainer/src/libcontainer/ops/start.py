@@ -6,26 +6,33 @@ import fcntl
 import posix
 import select
 
+from .. import identity
 from ..errors import ContainerError, WrongStatus
 from ..state import SavedState, StateDirectory, open_directory
 from ..status import CREATED, RUNNING, STOPPED, hook_document, status_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..readiness import Readiness
 
 ALREADY = "cannot start an already running container"
 GONE = "cannot start a container that has stopped"
 
 
-def start(id: str, *, root: str) -> None:
+def start(id: str, *, root: str, ready: Readiness | None = None) -> None:
     """Start a created container; return when the payload runs, or has failed to.
 
     That an execve fails is not an error of start: init tells it on the container's stderr and
     exits with 1.  A startContainer or poststart hook that fails is one; the container is then
-    deleted.
+    deleted.  `ready` listens from before the payload's first word.
     Raises NoSuchContainer, WrongStatus, HookFailed.
     """
     with open_directory(root, id) as directory:
         saved = directory.load()
         gate = _open_gate(saved, directory)
         try:
+            if ready is not None:
+                ready.listen()
             if "startContainer" in saved.hooks:
                 _run_hooks("startContainer", saved, directory)
             _open(saved, directory, gate)
@@ -33,6 +40,26 @@ def start(id: str, *, root: str) -> None:
             posix.close(gate)
         if "poststart" in saved.hooks:
             _run_hooks("poststart", saved, directory)
+
+
+def start_service(id: str, *, root: str, notify_socket: str) -> None:
+    """The same; return when the container has said that it is ready, and that was passed on.
+
+    One that was created without a service manager is not waited for.
+    """
+    from ..readiness import Readiness  # rare
+
+    with open_directory(root, id) as directory:
+        saved = directory.load()
+    with Readiness(notify_socket, f"{root}/{id}") as ready:
+        pidfd = identity.open_pidfd(saved.pid, saved.start_time)
+        try:
+            start(id, root=root, ready=ready)
+            if pidfd is not None and ready.listening:
+                ready.pass_on(saved.pid, pidfd)
+        finally:
+            if pidfd is not None:
+                posix.close(pidfd)
 
 
 def _open_gate(saved: SavedState, directory: StateDirectory) -> int:

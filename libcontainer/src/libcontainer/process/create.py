@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from ..plan.plan import Plan
 
 
+_OUT_OF_TURN = "container init spoke out of turn"
+_EARLY = (ch.HOOKS, ch.CWD_LATE, ch.SOURCES)  # of the interpreter, before the last mile
+
+
 class Main:
     """The conversation with one init, from its clone to `S`."""
 
@@ -195,9 +199,14 @@ class Main:
         # With a joined pid namespace the stub's parent reports the child, which may be heard
         # before it: what `R` starts needs both.
         awaited = {ch.READY, ch.PID} if plan.namespaces.pid else {ch.READY}
+        # Each in its time: in a joined pid namespace others may have a hold on who speaks last.
+        early = {ch.CWD_LATE, ch.SOURCES, *([ch.HOOKS] if plan.meet else [])}
         while True:
             kind, content = talk.hear()
+            if (kind in _EARLY and kind not in early) or (kind == ch.SET and awaited):
+                raise InitFailed("", None, _OUT_OF_TURN)
             if kind == ch.HOOKS:
+                early.discard(kind)
                 self._apply_early()
                 if self.plan.net_devices:
                     from ..network import move_devices  # rare
@@ -212,6 +221,7 @@ class Main:
                 self.own.sources.serve(content, self.pid)
             elif kind in awaited:
                 awaited.discard(kind)
+                early.clear()
                 if kind == ch.PID:
                     self._becomes(*struct.unpack("<I4x", content))
                 if not awaited:
@@ -279,6 +289,9 @@ class Main:
 
     def _becomes(self, pid: int) -> None:
         """The stub has forked into a pid namespace; the child is the container's process."""
+        ours = posix.getppid() if self.as_sibling else posix.getpid()
+        if identity.parent(pid) not in (ours, 0):  # 0: it has ended, and that is found below
+            raise InitFailed("", None, _OUT_OF_TURN)
         forked, self.pid = self.pid, pid
         self.children.append(pid)
         self.started = identity.start_time(pid) or 0

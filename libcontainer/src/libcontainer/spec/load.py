@@ -39,6 +39,7 @@ def _load(cls: type[_R], text: str | bytes) -> _R:
 
 
 def _all_faults(cls: type[Record], value: object) -> tuple[str, ...]:
-    from .._record import faults  # the slow walk is only for bad documents
+    from .._record import faults  # the slow walks are only for bad documents
+    from .partly import rule_faults
 
-    return tuple(faults(cls, value))
+    return (*faults(cls, value), *rule_faults(cls, value))

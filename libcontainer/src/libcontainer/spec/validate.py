@@ -13,6 +13,7 @@ from .linux import Linux
 from .rules import linux as linux_rules
 from .rules import mounts as mount_rules
 from .rules import process as process_rules
+from .rules.apart import apart
 from .rules.words import quote
 
 TYPE_CHECKING = False
@@ -29,7 +30,7 @@ _NO_LINUX = Linux()
 
 def validate(spec: Spec) -> None:
     """Do nothing if the document is sound, else raise SpecError with every fault."""
-    if found := tuple(_faults(spec)):
+    if found := tuple(faults(spec)):
         raise SpecError(found)
 
 
@@ -39,28 +40,23 @@ def validate_process(process: Process, linux: Linux | None) -> None:
         raise SpecError(found)
 
 
-def _faults(spec: Spec) -> Iterator[str]:
-    linux = spec.linux or _NO_LINUX
-    yield from _version(spec.oci_version)
-    if spec.process is None:
-        yield "process property must not be empty"
-    else:
-        yield from process_rules.faults(spec.process, linux, "$.process")
-    if spec.root is None:
-        yield "root must be specified"
-    elif not spec.root.path:
-        yield "$.root.path: empty"
-    yield from _names(spec, linux)
-    yield from mount_rules.faults(spec, linux)
-    if spec.hooks is not None:
-        yield from _hooks(spec.hooks)
-    if "" in (spec.annotations or ()):
-        yield "$.annotations: a key is empty"
-    yield from linux_rules.faults(linux, domainname=spec.domainname)
+def faults(spec: Spec) -> Iterator[str]:
+    """Yield every fault of the document."""
+    return apart(
+        _version(spec),
+        _process(spec),
+        _root(spec),
+        _names(spec),
+        mount_rules.faults(spec),
+        _hooks(spec),
+        _annotations(spec),
+        linux_rules.faults(spec),
+    )
 
 
-def _version(text: str) -> Iterator[str]:
+def _version(spec: Spec) -> Iterator[str]:
     # The specification promises compatibility inside a major version: a newer minor one is fine.
+    text = spec.oci_version
     major, _, rest = text.partition(".")
     minor = rest.partition(".")[0].partition("-")[0]
     if not (major.isdecimal() and minor.isdecimal() and text.isascii()):
@@ -69,7 +65,32 @@ def _version(text: str) -> Iterator[str]:
         yield f"$.ociVersion: only versions 1.x are understood, got {quote(text)}"
 
 
-def _names(spec: Spec, linux: Linux) -> Iterator[str]:
+def _process(spec: Spec) -> Iterator[str]:
+    if spec.process is None:
+        yield "process property must not be empty"
+    else:
+        yield from process_rules.faults(spec.process, spec.linux or _NO_LINUX, "$.process")
+
+
+def _root(spec: Spec) -> Iterator[str]:
+    if spec.root is None:
+        yield "root must be specified"
+    elif not spec.root.path:
+        yield "$.root.path: empty"
+
+
+def _annotations(spec: Spec) -> Iterator[str]:
+    given = spec.annotations or {}
+    if "" in given:
+        yield "$.annotations: a key is empty"
+    if any([key.startswith("run.oci.") for key in given]):
+        from .rules import annotations as rules  # rare
+
+        yield from rules.faults(given)
+
+
+def _names(spec: Spec) -> Iterator[str]:
+    linux = spec.linux or _NO_LINUX
     for kind, name in (("hostname", spec.hostname), ("domainname", spec.domainname)):
         if not name:
             continue
@@ -79,10 +100,14 @@ def _names(spec: Spec, linux: Linux) -> Iterator[str]:
             yield f"$.{kind}: longer than {_LONGEST_NAME} bytes"
 
 
-def _hooks(hooks: Hooks) -> Iterator[str]:
-    for name, key, _, _ in hooks._fields:
-        for i, hook in enumerate(getattr(hooks, name)):
-            yield from _hook(hook, f"$.hooks.{key}[{i}]")
+def _hooks(spec: Spec) -> Iterator[str]:
+    if (hooks := spec.hooks) is not None:
+        yield from apart(*[_kind(hooks, name, key) for name, key, _, _ in hooks._fields])
+
+
+def _kind(hooks: Hooks, name: str, key: str) -> Iterator[str]:
+    found: tuple[Hook, ...] = getattr(hooks, name)
+    yield from apart(*[_hook(hook, f"$.hooks.{key}[{i}]") for i, hook in enumerate(found)])
 
 
 def _hook(hook: Hook, path: str) -> Iterator[str]:

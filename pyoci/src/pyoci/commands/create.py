@@ -5,6 +5,7 @@ from __future__ import annotations
 from libcontainer.ops.create import create
 
 from ..creation import create_options
+from ..log import environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,5 +15,10 @@ if TYPE_CHECKING:
 
 def run(options: GlobalArgs, args: CreateArgs) -> int:
     """Create it; say nothing."""
-    create(args.id, create_options(options, args))
+    made = create_options(options, args)
+    if environment("NOTIFY_SOCKET"):
+        from libcontainer.readiness import announce  # rare
+
+        announce(args.id, made)
+    create(args.id, made)
     return 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from libcontainer.ops.start import start
+from libcontainer.ops.start import start, start_service
 
+from ..log import environment
 from ..output import state_root
 
 TYPE_CHECKING = False
@@ -13,5 +14,8 @@ if TYPE_CHECKING:
 
 def run(options: GlobalArgs, args: StartArgs) -> int:
     """Start it; say nothing."""
-    start(args.id, root=state_root(options))
+    if manager := environment("NOTIFY_SOCKET"):
+        start_service(args.id, root=state_root(options), notify_socket=manager)
+    else:
+        start(args.id, root=state_root(options))
     return 0

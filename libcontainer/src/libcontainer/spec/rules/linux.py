@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from ..linux import Linux
+from .apart import apart
 from .words import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..document import Spec
     from ..idmapping import LinuxIDMapping
-    from ..linux import Linux, LinuxDevice, LinuxNamespace
+    from ..linux import LinuxDevice
 
 NAMESPACES = ("cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts")
 PROPAGATIONS = (
@@ -22,56 +25,35 @@ PROPAGATIONS = (
     "slave",
     "unbindable",
 )
+_RARE = ("time_offsets", "net_devices", "intel_rdt", "memory_policy", "personality")
 _LAST_ID = 2**32 - 2  # (uid_t)-1 is no id
 _MOST_MAPPINGS = 340  # lines in a map; UID_GID_MAP_MAX_EXTENTS, include/linux/user_namespace.h
 _MOST_MAJOR, _MOST_MINOR = 2**12 - 1, 2**20 - 1  # a device number; include/linux/kdev_t.h
 
 
-def faults(linux: Linux, *, domainname: str | None) -> Iterator[str]:
-    """Yield what is wrong with the object, for a document with that `domainname`."""
-    kinds = {namespace.type for namespace in linux.namespaces}
-    yield from _namespaces(linux.namespaces)
-    yield from _user_namespace(linux, new=_is_new("user", linux.namespaces))
-    yield from _mappings(linux.uid_mappings, "$.linux.uidMappings")
-    yield from _mappings(linux.gid_mappings, "$.linux.gidMappings")
-    for i, device in enumerate(linux.devices):
-        yield from _device(device, f"$.linux.devices[{i}]")
-    propagation = linux.rootfs_propagation
-    if propagation and propagation not in PROPAGATIONS:
-        yield f"rootfsPropagation={propagation} is not supported"
-    yield from _paths(linux, kinds)
-    if linux.sysctl:
-        from . import sysctl
-
-        yield from sysctl.faults(linux.sysctl, kinds, domainname=domainname)
-    if linux.resources is not None:
-        from . import resources
-
-        yield from resources.faults(linux.resources, "$.linux.resources")
-    if linux.seccomp is not None:
-        from libseccomp.faults import check
-
-        for path, text in check(linux.seccomp):
-            yield f"$.linux.seccomp{path}: {text}"
-    if (
-        linux.time_offsets
-        or linux.net_devices
-        or linux.intel_rdt is not None
-        or linux.memory_policy is not None
-        or linux.personality is not None
-    ):
-        from . import rare
-
-        yield from rare.faults(linux, kinds)
+def faults(spec: Spec) -> Iterator[str]:
+    """Yield what is wrong with the document's `linux` object."""
+    linux = spec.linux or Linux()
+    yield from apart(
+        _namespaces(linux),
+        _user_namespace(linux),
+        _mappings(linux, "uid_mappings", "$.linux.uidMappings"),
+        _mappings(linux, "gid_mappings", "$.linux.gidMappings"),
+        _devices(linux),
+        _propagation(linux),
+        _mount_namespace(linux),
+        _paths(linux, "masked_paths", "$.linux.maskedPaths"),
+        _paths(linux, "readonly_paths", "$.linux.readonlyPaths"),
+        _sysctl(linux, spec),
+        _resources(linux),
+        _seccomp(linux),
+        _rare(linux),
+    )
 
 
-def _is_new(kind: str, namespaces: tuple[LinuxNamespace, ...]) -> bool:
-    return any([n.type == kind and not n.path for n in namespaces])
-
-
-def _namespaces(namespaces: tuple[LinuxNamespace, ...]) -> Iterator[str]:
+def _namespaces(linux: Linux) -> Iterator[str]:
     seen = set()
-    for i, namespace in enumerate(namespaces):
+    for i, namespace in enumerate(linux.namespaces):
         shown = f"{{{quote(namespace.type)} {quote(namespace.path or '')}}}"
         if namespace.type not in NAMESPACES:
             yield f"namespace {shown} does not exist"
@@ -82,8 +64,8 @@ def _namespaces(namespaces: tuple[LinuxNamespace, ...]) -> Iterator[str]:
             yield f"$.linux.namespaces[{i}].path: must be absolute, got {quote(namespace.path)}"
 
 
-def _user_namespace(linux: Linux, *, new: bool) -> Iterator[str]:
-    if new:
+def _user_namespace(linux: Linux) -> Iterator[str]:
+    if any([n.type == "user" and not n.path for n in linux.namespaces]):
         for kind, mappings in (("uid", linux.uid_mappings), ("gid", linux.gid_mappings)):
             if not mappings:
                 yield f"user namespaces enabled, but no {kind} mappings found"
@@ -95,7 +77,8 @@ def _user_namespace(linux: Linux, *, new: bool) -> Iterator[str]:
             )
 
 
-def _mappings(mappings: tuple[LinuxIDMapping, ...], path: str) -> Iterator[str]:
+def _mappings(linux: Linux, name: str, path: str) -> Iterator[str]:
+    mappings: tuple[LinuxIDMapping, ...] = getattr(linux, name)
     if len(mappings) > _MOST_MAPPINGS:
         yield f"{path}: more than {_MOST_MAPPINGS} lines"
         return
@@ -114,6 +97,11 @@ def _mappings(mappings: tuple[LinuxIDMapping, ...], path: str) -> Iterator[str]:
             end = max(end, first + size)
 
 
+def _devices(linux: Linux) -> Iterator[str]:
+    each = [_device(d, f"$.linux.devices[{i}]") for i, d in enumerate(linux.devices)]
+    yield from apart(*each)
+
+
 def _device(device: LinuxDevice, path: str) -> Iterator[str]:
     if device.type not in ("c", "u", "b", "p"):
         yield f"{path}.type: invalid device type"
@@ -130,13 +118,52 @@ def _device(device: LinuxDevice, path: str) -> Iterator[str]:
             yield f"{path}.{key}: must be between 0 and {most}, got {number}"
 
 
-def _paths(linux: Linux, kinds: set[str]) -> Iterator[str]:
-    if "mount" not in kinds and (linux.masked_paths or linux.readonly_paths):
+def _propagation(linux: Linux) -> Iterator[str]:
+    propagation = linux.rootfs_propagation
+    if propagation and propagation not in PROPAGATIONS:
+        yield f"rootfsPropagation={propagation} is not supported"
+
+
+def _mount_namespace(linux: Linux) -> Iterator[str]:
+    if "mount" not in _kinds(linux) and (linux.masked_paths or linux.readonly_paths):
         yield "unable to restrict sys entries without a private MNT namespace"
-    for key, paths in (
-        ("maskedPaths", linux.masked_paths),
-        ("readonlyPaths", linux.readonly_paths),
-    ):
-        for i, path in enumerate(paths):
-            if not path.startswith("/"):
-                yield f"$.linux.{key}[{i}]: must be absolute, got {quote(path)}"
+
+
+def _paths(linux: Linux, name: str, where: str) -> Iterator[str]:
+    for i, path in enumerate(getattr(linux, name)):
+        if not path.startswith("/"):
+            yield f"{where}[{i}]: must be absolute, got {quote(path)}"
+
+
+def _kinds(linux: Linux) -> set[str]:
+    return {namespace.type for namespace in linux.namespaces}
+
+
+def _sysctl(linux: Linux, spec: Spec) -> Iterator[str]:
+    if linux.sysctl:
+        from . import sysctl
+
+        yield from sysctl.faults(linux.sysctl, _kinds(linux), domainname=spec.domainname)
+
+
+def _resources(linux: Linux) -> Iterator[str]:
+    if linux.resources is not None:
+        from . import resources
+
+        yield from resources.faults(linux.resources, "$.linux.resources")
+
+
+def _seccomp(linux: Linux) -> Iterator[str]:
+    if linux.seccomp is not None:
+        from libseccomp.faults import check
+
+        for path, text in check(linux.seccomp):
+            yield f"$.linux.seccomp{path}: {text}"
+
+
+def _rare(linux: Linux) -> Iterator[str]:
+    # An unread one counts as there.
+    if any([getattr(linux, name, True) not in (None, {}) for name in _RARE]):
+        from . import rare
+
+        yield from rare.faults(linux)

@@ -4,6 +4,8 @@ what they lead to is judged again there, by the same `refused_destination`.
 
 from __future__ import annotations
 
+from ..linux import Linux
+from .apart import apart
 from .words import clean, quote
 
 TYPE_CHECKING = False
@@ -11,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..document import Spec
-    from ..linux import Linux
     from ..mounts import Mount
 
 # What may be mounted below /proc: the files that lxcfs shows in the container's own measure, and
@@ -48,27 +49,45 @@ def refused_destination(mount: Mount, path: str, root: str) -> str | None:
     return None
 
 
-def faults(spec: Spec, linux: Linux) -> Iterator[str]:
+def faults(spec: Spec) -> Iterator[str]:
     """Yield what is wrong with the document's mounts."""
-    kinds = [namespace.type for namespace in linux.namespaces]
-    if spec.mounts and "mount" not in kinds:
+    linux = spec.linux or Linux()
+    each = [_mount(m, spec, linux, f"$.mounts[{i}]") for i, m in enumerate(spec.mounts)]
+    yield from apart(_namespace(spec, linux), *each)
+
+
+def _namespace(spec: Spec, linux: Linux) -> Iterator[str]:
+    if spec.mounts and not _has(linux, "mount"):
         yield "unable to mount without a private MNT namespace"
+
+
+def _mount(mount: Mount, spec: Spec, linux: Linux, path: str) -> Iterator[str]:
+    yield from apart(
+        _destination(mount, spec, path), _source(mount, path), _mappings(mount, linux, path)
+    )
+
+
+def _destination(mount: Mount, spec: Spec, path: str) -> Iterator[str]:
     root = spec.root.path if spec.root else ""
-    for i, mount in enumerate(spec.mounts):
-        path = f"$.mounts[{i}]"
-        if not mount.destination:
-            yield f"{path}.destination: empty"
-        elif reason := refused_destination(mount, clean(mount.destination), root):
-            yield reason
-        if not mount.source and is_bind(mount):
-            yield f"{path}.source: a bind mount needs one"
-        yield from _mappings(mount, path, has_user_namespace="user" in kinds)
+    if not mount.destination:
+        yield f"{path}.destination: empty"
+    elif reason := refused_destination(mount, clean(mount.destination), root):
+        yield reason
 
 
-def _mappings(mount: Mount, path: str, *, has_user_namespace: bool) -> Iterator[str]:
+def _source(mount: Mount, path: str) -> Iterator[str]:
+    if not mount.source and is_bind(mount):
+        yield f"{path}.source: a bind mount needs one"
+
+
+def _has(linux: Linux, kind: str) -> bool:
+    return any([namespace.type == kind for namespace in linux.namespaces])
+
+
+def _mappings(mount: Mount, linux: Linux, path: str) -> Iterator[str]:
     if bool(mount.uid_mappings) != bool(mount.gid_mappings):
         yield f"{path}: id-mapped mounts must have both uid and gid mappings specified"
-    elif not mount.uid_mappings and not has_user_namespace:
+    elif not mount.uid_mappings and not _has(linux, "user"):
         for option in mount.options:
             if option in ("idmap", "ridmap"):
                 yield f"{path}.options: {option} needs mappings or a user namespace"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .apart import apart
 from .words import is_list_format, quote
 
 TYPE_CHECKING = False
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
     from ..idmapping import LinuxIDMapping
     from ..linux import Linux
-    from ..process import CPUAffinity, POSIXRlimit, Process, User
+    from ..process import Process
 
 # include/uapi/asm-generic/resource.h; the numbers are those of both of our architectures.
 RLIMITS = {
@@ -37,52 +38,56 @@ _NO_ID = 2**32 - 1  # (uid_t)-1: setresuid(2) would leave the id as it is, that 
 
 def faults(process: Process, linux: Linux, path: str) -> Iterator[str]:
     """Yield what is wrong with a process of a container with that `linux` object."""
+    return apart(
+        _cwd(process),
+        _args(process),
+        _env(process),
+        _ids(process, f"{path}.user"),
+        _user(process, linux),
+        _rlimits(process, f"{path}.rlimits"),
+        _oom_score(process, path),
+        _scheduling(process, path),
+        _affinity(process, f"{path}.execCPUAffinity"),
+    )
+
+
+def _cwd(process: Process) -> Iterator[str]:
     if not process.cwd:
         yield "Cwd property must not be empty"
     elif not process.cwd.startswith("/"):
         yield "Cwd must be an absolute path"
+
+
+def _args(process: Process) -> Iterator[str]:
     if not process.args:
         yield "args must not be empty"
-    yield from _env(process.env)
-    yield from _ids(process.user, f"{path}.user")
-    yield from _user(process.user, linux)
-    if process.rlimits:
-        yield from _rlimits(process.rlimits, f"{path}.rlimits")
-    score = process.oom_score_adj
-    if score is not None and score not in _OOM_SCORES:
-        yield f"{path}.oomScoreAdj: must be between -1000 and 1000, got {score}"
-    if process.scheduler is not None or process.io_priority is not None:
-        from . import scheduling  # rare: not worth its import every time
-
-        yield from scheduling.faults(process, path)
-    if process.exec_cpu_affinity is not None:
-        yield from _affinity(process.exec_cpu_affinity, f"{path}.execCPUAffinity")
 
 
-def _env(env: tuple[str, ...]) -> Iterator[str]:
-    for text in env:
+def _env(process: Process) -> Iterator[str]:
+    for text in process.env:
         if "=" not in text:
             yield "invalid environment variable: missing '='"
         elif text[0] == "=":
             yield "invalid environment variable: name cannot be empty"
 
 
-def _ids(user: User, path: str) -> Iterator[str]:
+def _ids(process: Process, path: str) -> Iterator[str]:
+    user = process.user
     groups = [(f"additionalGids[{i}]", gid) for i, gid in enumerate(user.additional_gids)]
     for key, number in (("uid", user.uid), ("gid", user.gid), *groups):
         if number == _NO_ID:
             yield f"{path}.{key}: {number} is no id"
 
 
-def _user(user: User, linux: Linux) -> Iterator[str]:
+def _user(process: Process, linux: Linux) -> Iterator[str]:
     # With a path, or without a user namespace of its own, the maps are somewhere on the host.
     if not (linux.uid_mappings or linux.gid_mappings):
         return
     if not any([n.type == "user" and not n.path for n in linux.namespaces]):
         return
     for call, kind, number, mappings in (
-        ("setuid", "uid", user.uid, linux.uid_mappings),
-        ("setgid", "gid", user.gid, linux.gid_mappings),
+        ("setuid", "uid", process.user.uid, linux.uid_mappings),
+        ("setgid", "gid", process.user.gid, linux.gid_mappings),
     ):
         if mappings and not _is_mapped(number, mappings):
             yield f"cannot {call} to unmapped {kind} {number} in user namespace"
@@ -92,9 +97,9 @@ def _is_mapped(number: int, mappings: tuple[LinuxIDMapping, ...]) -> bool:
     return any([m.container_id <= number < m.container_id + m.size for m in mappings])
 
 
-def _rlimits(rlimits: tuple[POSIXRlimit, ...], path: str) -> Iterator[str]:
+def _rlimits(process: Process, path: str) -> Iterator[str]:
     seen = set()
-    for i, limit in enumerate(rlimits):
+    for i, limit in enumerate(process.rlimits):
         if limit.type not in RLIMITS:
             yield f"wrong rlimit value: {limit.type}"
         elif limit.type in seen:
@@ -104,7 +109,23 @@ def _rlimits(rlimits: tuple[POSIXRlimit, ...], path: str) -> Iterator[str]:
             yield f"{path}[{i}].soft: above the hard limit, {limit.soft} > {limit.hard}"
 
 
-def _affinity(affinity: CPUAffinity, path: str) -> Iterator[str]:
+def _oom_score(process: Process, path: str) -> Iterator[str]:
+    score = process.oom_score_adj
+    if score is not None and score not in _OOM_SCORES:
+        yield f"{path}.oomScoreAdj: must be between -1000 and 1000, got {score}"
+
+
+def _scheduling(process: Process, path: str) -> Iterator[str]:
+    if process.scheduler is not None or process.io_priority is not None:
+        from . import scheduling  # rare: not worth its import every time
+
+        yield from scheduling.faults(process, path)
+
+
+def _affinity(process: Process, path: str) -> Iterator[str]:
+    affinity = process.exec_cpu_affinity
+    if affinity is None:
+        return
     for key, cpus in (("initial", affinity.initial), ("final", affinity.final)):
         if cpus and not is_list_format(cpus):
             yield f"{path}.{key}: not a list of CPUs, got {quote(cpus)}"

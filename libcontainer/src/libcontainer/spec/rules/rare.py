@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from .apart import apart
 from .words import is_list_format, quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Set
+    from collections.abc import Iterator
 
-    from ..linux import Linux, LinuxIntelRdt, LinuxMemoryPolicy, LinuxNetDevice
+    from ..linux import Linux, LinuxNetDevice
 
 CLOCKS = ("boottime", "monotonic")
 _LAST_NANOSECOND = 999_999_999
@@ -36,25 +37,21 @@ _WITH_NODES = ("MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_PREFERRED_MANY", "MPOL_WEIG
 DOMAINS = {"LINUX": 0x0, "LINUX32": 0x8}
 
 
-def faults(linux: Linux, kinds: Set[str]) -> Iterator[str]:
-    """Yield what is wrong with those objects, in a container with those kinds of namespaces."""
-    if linux.time_offsets:
-        yield from _time_offsets(linux)
-    if linux.net_devices:
-        if "network" not in kinds:
-            yield "unable to move network devices without a NET namespace"
-        for name, device in linux.net_devices.items():
-            yield from _net_device(name, device)
-    if linux.intel_rdt is not None:
-        yield from _intel_rdt(linux.intel_rdt)
-    if linux.memory_policy is not None:
-        yield from _memory_policy(linux.memory_policy, "$.linux.memoryPolicy")
-    if linux.personality is not None and linux.personality.domain not in DOMAINS:
-        yield f"$.linux.personality.domain: unknown, got {quote(linux.personality.domain)}"
+def faults(linux: Linux) -> Iterator[str]:
+    """Yield what is wrong with those objects."""
+    return apart(
+        _time_offsets(linux),
+        _net_devices(linux),
+        _intel_rdt(linux),
+        _memory_policy(linux, "$.linux.memoryPolicy"),
+        _personality(linux),
+    )
 
 
 def _time_offsets(linux: Linux) -> Iterator[str]:
     path = "$.linux.timeOffsets"
+    if not linux.time_offsets:
+        return
     found = [namespace for namespace in linux.namespaces if namespace.type == "time"]
     if not found:
         yield ("time namespace offsets specified, but time namespace isn't enabled in the config")
@@ -63,11 +60,23 @@ def _time_offsets(linux: Linux) -> Iterator[str]:
             "time namespace enabled, but both namespace path and time offsets specified"
             " -- you may only provide one"
         )
-    for clock, offset in (linux.time_offsets or {}).items():
+    for clock, offset in linux.time_offsets.items():
         if clock not in CLOCKS:
             yield f"{path}[{quote(clock)}]: unknown clock"
         if offset.nanosecs > _LAST_NANOSECOND:
             yield f"{path}[{quote(clock)}].nanosecs: must be below 1000000000"
+
+
+def _personality(linux: Linux) -> Iterator[str]:
+    if linux.personality is not None and linux.personality.domain not in DOMAINS:
+        yield f"$.linux.personality.domain: unknown, got {quote(linux.personality.domain)}"
+
+
+def _net_devices(linux: Linux) -> Iterator[str]:
+    devices = linux.net_devices or {}
+    if devices and not any([n.type == "network" for n in linux.namespaces]):
+        yield "unable to move network devices without a NET namespace"
+    yield from apart(*[_net_device(name, device) for name, device in devices.items()])
 
 
 def _net_device(name: str, device: LinuxNetDevice) -> Iterator[str]:
@@ -87,8 +96,10 @@ def is_interface_name(name: str) -> bool:
     )
 
 
-def _intel_rdt(rdt: LinuxIntelRdt) -> Iterator[str]:
-    path = "$.linux.intelRdt"
+def _intel_rdt(linux: Linux) -> Iterator[str]:
+    path, rdt = "$.linux.intelRdt", linux.intel_rdt
+    if rdt is None:
+        return
     group = rdt.clos_id
     if group is not None and group != "/" and (group in ("", ".", "..") or "/" in group):
         yield "invalid intelRdt.ClosID"
@@ -102,7 +113,10 @@ def _intel_rdt(rdt: LinuxIntelRdt) -> Iterator[str]:
             yield f"{path}.schemata[{i}]: more than one line"
 
 
-def _memory_policy(policy: LinuxMemoryPolicy, path: str) -> Iterator[str]:
+def _memory_policy(linux: Linux, path: str) -> Iterator[str]:
+    policy = linux.memory_policy
+    if policy is None:
+        return
     if policy.mode not in MEMORY_MODES:
         yield f"invalid memory policy mode {quote(policy.mode)}"
     for i, flag in enumerate(policy.flags):

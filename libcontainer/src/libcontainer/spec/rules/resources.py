@@ -4,13 +4,14 @@ version of cgroups, is known to libcgroups.
 
 from __future__ import annotations
 
+from .apart import apart
 from .words import is_list_format, quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from libcgroups.resources import LinuxBlockIO, LinuxCPU, LinuxMemory, LinuxResources
+    from libcgroups.resources import LinuxResources
 
 _UNTOUCHED = 2**64 - 1  # of swappiness: how -1 arrives from engines that keep it unsigned
 _WEIGHTS = range(10, 1001)
@@ -18,23 +19,34 @@ _WEIGHTS = range(10, 1001)
 
 def faults(resources: LinuxResources, path: str) -> Iterator[str]:
     """Yield what is wrong with the object at `path`; `update` has it at `$`."""
-    yield from _devices(resources, f"{path}.devices")
-    if resources.memory is not None:
-        yield from _memory(resources.memory, f"{path}.memory")
-    if resources.cpu is not None:
-        yield from _cpu(resources.cpu, f"{path}.cpu")
-    if resources.block_io is not None:
-        yield from _block_io(resources.block_io, f"{path}.blockIO")
+    return apart(
+        _devices(resources, f"{path}.devices"),
+        _memory(resources, f"{path}.memory"),
+        _cpu(resources, f"{path}.cpu"),
+        _block_io(resources, f"{path}.blockIO"),
+        _hugepages(resources, f"{path}.hugepageLimits"),
+        _rdma(resources, f"{path}.rdma"),
+        _unified(resources, f"{path}.unified"),
+    )
+
+
+def _hugepages(resources: LinuxResources, path: str) -> Iterator[str]:
     for i, limit in enumerate(resources.hugepage_limits or ()):
         if not _is_page_size(limit.page_size):
-            yield f"{path}.hugepageLimits[{i}].pageSize: not a size, got {quote(limit.page_size)}"
+            yield f"{path}[{i}].pageSize: not a size, got {quote(limit.page_size)}"
+
+
+def _rdma(resources: LinuxResources, path: str) -> Iterator[str]:
     for device, limits in (resources.rdma or {}).items():
         if limits.hca_handles is None and limits.hca_objects is None:
-            yield f"{path}.rdma[{quote(device)}]: no limit given"
+            yield f"{path}[{quote(device)}]: no limit given"
+
+
+def _unified(resources: LinuxResources, path: str) -> Iterator[str]:
     for name in resources.unified or ():
         # Below the cgroup's own folder, and in it.
         if "/" in name or "." not in name.strip("."):
-            yield f"{path}.unified[{quote(name)}]: not the name of a control file"
+            yield f"{path}[{quote(name)}]: not the name of a control file"
 
 
 def _devices(resources: LinuxResources, path: str) -> Iterator[str]:
@@ -50,7 +62,9 @@ def _devices(resources: LinuxResources, path: str) -> Iterator[str]:
                 yield f"{path}[{i}].{key}: must be -1 or a device number, got {number}"
 
 
-def _memory(memory: LinuxMemory, path: str) -> Iterator[str]:
+def _memory(resources: LinuxResources, path: str) -> Iterator[str]:
+    if (memory := resources.memory) is None:
+        return
     swappiness = memory.swappiness
     if swappiness is not None and swappiness > 100 and swappiness != _UNTOUCHED:
         yield f"invalid memory swappiness value: {swappiness} (valid range is 0-100)"
@@ -67,7 +81,9 @@ def _memory(memory: LinuxMemory, path: str) -> Iterator[str]:
         yield "memory+swap limit should be >= memory limit"
 
 
-def _cpu(cpu: LinuxCPU, path: str) -> Iterator[str]:
+def _cpu(resources: LinuxResources, path: str) -> Iterator[str]:
+    if (cpu := resources.cpu) is None:
+        return
     for key, text in (("cpus", cpu.cpus), ("mems", cpu.mems)):
         if text and not is_list_format(text):
             yield f"{path}.{key}: not a list, got {quote(text)}"
@@ -75,7 +91,9 @@ def _cpu(cpu: LinuxCPU, path: str) -> Iterator[str]:
         yield f"{path}.idle: must be 0 or 1, got {cpu.idle}"
 
 
-def _block_io(block_io: LinuxBlockIO, path: str) -> Iterator[str]:
+def _block_io(resources: LinuxResources, path: str) -> Iterator[str]:
+    if (block_io := resources.block_io) is None:
+        return
     weights = [
         (f"{path}.weight", block_io.weight),
         (f"{path}.leafWeight", block_io.leaf_weight),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from .apart import apart
 from .words import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..process import LinuxIOPriority, Process, Scheduler
+    from ..process import Process
 
 # include/uapi/linux/sched.h
 POLICIES = {
@@ -36,13 +37,12 @@ _REAL_TIME = ("SCHED_FIFO", "SCHED_RR")
 
 def faults(process: Process, path: str) -> Iterator[str]:
     """Yield what is wrong with both objects of the process at `path`."""
-    if process.scheduler is not None:
-        yield from _scheduler(process.scheduler, f"{path}.scheduler")
-    if process.io_priority is not None:
-        yield from _io_priority(process.io_priority)
+    return apart(_scheduler(process, f"{path}.scheduler"), _io_priority(process))
 
 
-def _scheduler(scheduler: Scheduler, path: str) -> Iterator[str]:
+def _scheduler(process: Process, path: str) -> Iterator[str]:
+    if (scheduler := process.scheduler) is None:
+        return
     policy, priority = scheduler.policy, scheduler.priority
     if not policy:
         yield "scheduler policy is required"
@@ -63,7 +63,9 @@ def _scheduler(scheduler: Scheduler, path: str) -> Iterator[str]:
         yield ("scheduler runtime/deadline/period can only be specified for SchedDeadline policy")
 
 
-def _io_priority(io: LinuxIOPriority) -> Iterator[str]:
+def _io_priority(process: Process) -> Iterator[str]:
+    if (io := process.io_priority) is None:
+        return
     if io.class_ not in IO_CLASSES:
         yield f"invalid ioPriority.Class: {quote(io.class_)}"
     if not 0 <= io.priority <= 7:
