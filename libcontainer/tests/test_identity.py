@@ -99,4 +99,5 @@ def test_the_parent_of_a_process(child):
     assert parent(child.pid) == os.getpid()
     child.wait()
 
-    assert parent(child.pid) == 0
+    assert parent(child.pid) is None
+    assert parent(1) == 0

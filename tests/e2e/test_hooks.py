@@ -178,7 +178,7 @@ def test_a_failing_create_hook_fails_create(workshop, kind):
     failing = hook("echo said; echo wrong >&2; exit 3")
     hooks = {kind: [failing, noting(workshop, "late")], "poststop": [noting(workshop, "poststop")]}
     container = workshop.try_create(with_hooks(workshop, **hooks))
-    text = f"create failed: error running {kind} hook #0: exit status 3, output: said\nwrong\n"
+    text = f"create failed: error running {kind} hook #0: exit status 3, output: said\\nwrong\n"
     assert container.created.status == 1
     assert container.created.stderr == text
     assert workshop.remains() == {}

@@ -13,6 +13,7 @@ import os
 import threading
 
 from .errors import WrongStatus
+from .identity import open_pidfd
 from .signals import parse_signal
 from .state import SavedState, open_directory
 from .status import RUNNING, STOPPED, status_of
@@ -36,12 +37,22 @@ class Container:
     As a context manager it is deleted at the end, and killed before if it still runs.
     """
 
-    def __init__(self, id: str, *, root: str = DEFAULT_ROOT, pid: int = 0) -> None:
+    def __init__(
+        self, id: str, *, root: str = DEFAULT_ROOT, pid: int = 0, started: int | None = None
+    ) -> None:
+        """`pid` is of init, 0 if it has ended; `started` its start time, if it is not our child.
+
+        Another process that has that pid by now is not taken for it.
+        """
         self.id = id
         self.root = root
-        self.pid = pid  # of init
-        self._pidfd = os.pidfd_open(pid) if pid else -1
+        fd = None
+        if pid:
+            fd = os.pidfd_open(pid) if started is None else open_pidfd(pid, started)
+        self.pid = pid if fd is not None else 0
+        self._pidfd = -1 if fd is None else fd
         self._status: int | None = None
+        self._reaping = threading.Lock()  # init can be reaped once, whoever waits
 
     @classmethod
     def create(
@@ -88,7 +99,8 @@ class Container:
         with open_directory(root, id) as directory:
             saved = directory.load()
             alive = status_of(saved, directory) != STOPPED
-        return cls(id, root=root, pid=saved.pid if alive else 0)
+        pid = saved.pid if alive else 0
+        return cls(id, root=root, pid=pid, started=saved.start_time)
 
     def __enter__(self) -> Self:
         return self
@@ -219,7 +231,7 @@ class Container:
             return directory.load()
 
     def _reap(self) -> None:
-        with _REAPING:
+        with self._reaping:
             if self._status is not None:
                 return
             try:
@@ -234,7 +246,3 @@ class Container:
             if found is not None:
                 exited = found.si_code == os.CLD_EXITED
                 self._status = found.si_status if exited else 128 + found.si_status
-
-
-# One process can be reaped once, whoever waits.
-_REAPING = threading.Lock()

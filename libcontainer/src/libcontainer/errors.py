@@ -17,6 +17,8 @@ kernel was not involved.
 
 from __future__ import annotations
 
+import sys
+
 _SHOWN = 50  # faults in one line of text; `faults` has them all
 
 
@@ -24,6 +26,16 @@ class ContainerError(Exception):
     """Something about a container could not be done."""
 
     errno: int | None = None
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """Return the roots of all that an operation may raise: ours, the kernel's, our libraries'."""
+    found: list[type[Exception]] = [ContainerError, OSError]
+    for name, root in (("libcgroups", "CgroupError"), ("libseccomp", "SeccompError")):
+        # Only what is loaded can have raised.
+        if (module := sys.modules.get(f"{name}.errors")) is not None:
+            found.append(getattr(module, root))
+    return tuple(found)
 
 
 class SpecError(ContainerError):

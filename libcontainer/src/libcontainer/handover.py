@@ -12,6 +12,8 @@ def check_preserved(count: int) -> None:
 
     One that closes on exec is our own, and not what the caller meant.
     """
+    if count < 0:
+        raise InitFailed("preserve-fds", None, f"preserve-fds must not be negative: {count}")
     for i in range(count):
         try:
             given = posix.get_inheritable(3 + i)
@@ -35,9 +37,12 @@ def write_pid_file(path: str, pid: int) -> None:
         fd = posix.open(new, flags, 0o666)
         try:
             posix.write(fd, str(pid).encode())
+            posix.rename(new, path)
+        except BaseException:
+            posix.unlink(new)
+            raise
         finally:
             posix.close(fd)
-        posix.rename(new, path)
     except OSError as e:
         why = (e.strerror or "").lower()
         raise InitFailed("pid file", e.errno, f"write pid file {path}: {why}") from e

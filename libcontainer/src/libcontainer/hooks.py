@@ -100,7 +100,7 @@ def _run(hook: Hook, state: bytes, cwd: str, env: tuple[str, ...], given: tuple[
         return Watch(pid, hook, state, in_writer, out_reader).until_it_ends()
     except BaseException:
         # We are interrupted: a hook that went on would act on a container that is undone.
-        _end(pid)
+        end(pid)
         set_mask(before)
         raise
     finally:
@@ -108,7 +108,8 @@ def _run(hook: Hook, state: bytes, cwd: str, env: tuple[str, ...], given: tuple[
             posix.close(fd)
 
 
-def _end(pid: int) -> None:
+def end(pid: int) -> None:
+    """End a hook that is not to go on; 0 is none."""
     if not pid:
         return
     try:

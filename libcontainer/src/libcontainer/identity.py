@@ -19,10 +19,13 @@ def start_time(pid: int) -> int | None:
     return int(fields[19])
 
 
-def parent(pid: int) -> int:
-    """Return the parent of `pid`, which may be a zombie; 0 if it is gone."""
+def parent(pid: int) -> int | None:
+    """Return the parent of `pid`, which may be a zombie; None if it is gone.
+
+    0 is a parent outside of our pid namespace, or none at all.
+    """
     fields = _stat(pid)
-    return int(fields[1]) if fields else 0
+    return int(fields[1]) if fields else None
 
 
 def _stat(pid: int) -> list[bytes]:

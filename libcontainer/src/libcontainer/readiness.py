@@ -15,6 +15,7 @@ from __future__ import annotations
 import posix
 import select
 
+from .signals import reset_signals
 from .spec.mounts import Mount
 from .state import NOTIFY
 
@@ -105,6 +106,8 @@ class Readiness:
         if child:
             return child
         try:
+            # Ours would pass on to the container what the whole group of us has been sent.
+            reset_signals()
             self.pass_on(self._sender, pidfd)
         finally:
             posix._exit(0)

@@ -48,7 +48,7 @@ def create_beside(
     copy that nobody can write, since one of them may become what the container runs.  Raises
     ContainerError.
     """
-    asked = {"id": id} | dict(options)
+    asked = {"id": id} | _written_out(options)
     if executors:
         asked["executors"] = _pickled(executors)
     folders = [folder for folder in sys.path if folder]
@@ -72,8 +72,10 @@ def create_beside(
             program, env = f"/proc/self/fd/{stand_aside(opened[-1])}", _libraries()
         # A spawn, not a fork: nothing of ours runs in the child.
         pid = os.posix_spawn(program, argv, env, file_actions=actions)
-    except OSError as e:
+    except BaseException as e:
         os.close(reader)
+        if not isinstance(e, OSError):
+            raise
         text = f"start the interpreter {python}: {(e.strerror or '').lower()}"
         raise InitFailed("", e.errno, text) from e
     finally:
@@ -94,15 +96,30 @@ def create_beside(
     return int(told["children"][-1])
 
 
+def _written_out(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options as JSON has them.  Raises InitFailed for what cannot be handed on."""
+    found = dict(options)
+    if mounts := found.get("extra_mounts"):
+        found["extra_mounts"] = [mount.to_json() for mount in mounts]
+    for name, value in found.items():
+        if callable(value):
+            text = f"{name} cannot be called by the interpreter that creates the container"
+            raise InitFailed("", None, text)
+    return found
+
+
 def main(text: str, answer: int) -> None:
     """Create what `text` says, and tell pid or error to the descriptor `answer`.  Never returns."""
     from .ops.create import CreateOptions, create
+    from .spec.mounts import Mount
 
     os.set_inheritable(answer, False)
     asked = codec.loads(text)
     id = asked.pop("id")
     pickled = asked.pop("executors", "")
-    options = CreateOptions(**asked | {"extra_env": tuple(asked.pop("extra_env", ()))})
+    asked["extra_env"] = tuple(asked.get("extra_env", ()))
+    asked["extra_mounts"] = tuple([Mount.from_json(m) for m in asked.get("extra_mounts", ())])
+    options = CreateOptions(**asked)
     options.as_sibling = True
     told: dict[str, Any] = {"children": []}
     options.on_children = lambda children: told.update(children=children)

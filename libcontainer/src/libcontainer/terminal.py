@@ -24,13 +24,16 @@ _PENDING = 1 << 20  # bytes of input kept for a container that does not read
 
 
 class Proxy:
-    """One foreground terminal.  A context manager: raw inside, restored outside."""
+    """One foreground terminal.  A context manager: raw inside, restored outside.
+
+    `master` is ours to close.
+    """
 
     def __init__(self, master: int) -> None:
         self.master = master
         self.stdin_open = True
         self.to_master = b""
-        self.host = _host_terminal()
+        self.host, self._opened = _host_terminal()
         self._saved: list[Any] | None = None
 
     def __enter__(self) -> Proxy:
@@ -41,16 +44,20 @@ class Proxy:
             termios.tcsetattr(self.host, termios.TCSANOW, _raw(self._saved))
             if not self._has_size():
                 self.resize()
-            _signal.signal(_signal.SIGWINCH, self._resized)
+            self._before = _signal.signal(_signal.SIGWINCH, self._resized)
         return self
 
     def __exit__(self, *exc: object) -> None:
         if self._saved is not None:
+            _signal.signal(_signal.SIGWINCH, self._before or _signal.SIG_DFL)
             try:
                 # Drained first: what the container has written last must not be read as raw.
                 termios.tcsetattr(self.host, termios.TCSADRAIN, self._saved)
             except termios.error:
                 pass  # it has gone, and what became of the container still counts
+        if self._opened:
+            posix.close(self.host)
+        posix.close(self.master)
 
     def _has_size(self) -> bool:
         """Whether the document has given the container's terminal a size."""
@@ -141,15 +148,17 @@ class Proxy:
         poll.poll(10)
 
 
-def _host_terminal() -> int:
-    """Return our terminal: one of stdio, else the one that controls us; -1 without any."""
+def _host_terminal() -> tuple[int, bool]:
+    """Return our terminal, and whether it was opened for this: one of stdio, else the one that
+    controls us; -1 without any.
+    """
     for fd in (0, 1, 2):
         if posix.isatty(fd):
-            return fd
+            return fd, False
     try:
-        return posix.open("/dev/tty", posix.O_RDWR | posix.O_NOCTTY | posix.O_CLOEXEC)
+        return posix.open("/dev/tty", posix.O_RDWR | posix.O_NOCTTY | posix.O_CLOEXEC), True
     except OSError:
-        return -1
+        return -1, False
 
 
 def _raw(attributes: list[Any]) -> list[Any]:

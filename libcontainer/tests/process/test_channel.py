@@ -88,7 +88,7 @@ def test_each_side_keeps_its_own_ends():
     for fd in (talk.go_reader, talk.writer):
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(fd)
-    talk.close_main()
+    talk.close()
 
     talk = ch.Channel()
     talk.in_init()

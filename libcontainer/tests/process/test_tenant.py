@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import struct
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,11 +13,12 @@ from libcontainer.identity import start_time
 from libcontainer.kernel import constants as c
 from libcontainer.plan.lastmile import Entry
 from libcontainer.plan.process import Command
-from libcontainer.plan.tenant import TenantHost, plan_tenant
+from libcontainer.plan.tenant import TenantHost, Way, plan_tenant
 from libcontainer.process import channel as ch
 from libcontainer.process.lastmile import program, system_calls
-from libcontainer.process.tenant import Inside, Program, Tenant, spawn
+from libcontainer.process.tenant import MOVE, Inside, Program, Tenant, spawn
 from libcontainer.spec.process import Process
+from libcontainer.testing import NOBODY
 
 
 def image(kernel, entries, handles):
@@ -151,6 +153,61 @@ def test_reports_of_two_forks_come_in_any_order(tenant, kernel, order):
     assert kernel.named("sched_setaffinity")[0][0] == last
     for fd in (talk.go_reader, talk.go_writer, talk.reader):
         os.close(fd)
+
+
+def forged(tenant, said, moved=False):
+    """What is raised when the process inside says that."""
+    talk = ch.Channel()
+    tenant.way = Way(moved=moved)
+    tenant._pids[-1] = sleeper()
+    os.write(talk.writer, said)
+    try:
+        with pytest.raises(InitFailed) as e:
+            tenant._converse(FORKS, talk)
+    finally:
+        for fd in (talk.go_reader, talk.go_writer, talk.reader, talk.writer):
+            os.close(fd)
+    return str(e.value)
+
+
+def of_fork(pid, index):
+    return ch.PID + struct.pack("<II", pid, index)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        of_fork(os.getppid(), 0),
+        of_fork(1, 0),
+        of_fork(os.getpid(), 0),
+        of_fork(0, 5),
+        of_fork(NOBODY, 0),
+        MOVE,
+        ch.READY + ch.READY,
+        ch.READY + ch.SET,
+        ch.SET,
+        ch.FAILED + struct.pack("<II", 77, 1),
+        b"?",
+    ],
+)
+def test_a_word_out_of_turn(tenant, said):
+    """
+    Who may trace the process inside can speak for it: nobody is signalled or moved for that.
+    """
+    assert forged(tenant, said) == "container init spoke out of turn"
+
+    assert list(tenant._pids) == [-1]
+
+
+def test_a_second_wish_to_be_moved(tenant, kernel):
+    """
+    One is for the stub, which asks before anybody inside can see it.
+    """
+    moved = []
+    tenant.cgroup = SimpleNamespace(add=moved.append)
+
+    assert forged(tenant, MOVE + MOVE, moved=True) == "container init spoke out of turn"
+    assert moved == [tenant._pids[-1]]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from libcontainer.ops.create import CreateOptions
 
 from .log import environment
-from .output import absolute, made_root
+from .output import BadOption, absolute, made_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 def create_options(options: GlobalArgs, args: CreateArgs) -> CreateOptions:
     """Return what the command line asks of a new container."""
+    if args.preserve_fds < 0:
+        raise BadOption(f"preserve-fds must not be negative: {args.preserve_fds}")
     manager = options.cgroup_manager
     return CreateOptions(
         root=made_root(options),

@@ -10,9 +10,7 @@ import posix
 import sys
 import time
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from liboci_cli.reader import printable
 
 _LEVELS = {"error": 0, "warning": 1, "info": 2, "debug": 3}
 _NAMES = {"warn": "warning", "trace": "debug"}
@@ -71,15 +69,19 @@ class Log:
         if self.fd is not None and wanted:
             _write(self.fd, self._record(level, text))
         elif wanted or (level == "warning" and posix.isatty(2)):
-            _write(2, self._record(level, text) if wanted else f"{level}: {text}\n")
+            _write(2, self._record(level, text) if wanted else f"{level}: {printable(text)}\n")
         if wanted:
             self._elsewhere(level, text)
 
-    def error(self, text: str, hint: str | None = None) -> None:
-        """Tell the error that ends the program: on stderr, and in the file if there is one."""
+    def error(self, text: str, hint: str | None = None, lines: tuple[str, ...] = ()) -> None:
+        """Tell the error that ends the program: on stderr, and in the file if there is one.
+
+        `lines` are for people, in place of `text`.
+        """
         if self.fd is not None:
             _write(self.fd, self._record("error", text))
-        shown = text + "\n"
+        # A hook, and so an image, may have its words in it; they are not to act on a terminal.
+        shown = "".join([printable(line) + "\n" for line in lines or (text,)])
         if hint is not None and posix.isatty(2):
             shown += f"hint: {hint}\n"
         _write(2, shown)
@@ -130,8 +132,8 @@ def _write(fd: int, text: str) -> None:
 
 
 def _quoted(text: str) -> str:
-    escapes: dict[str, Any] = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
-    return '"' + "".join([escapes.get(ch, ch) for ch in text]) + '"'
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{printable(escaped)}"'
 
 
 def environment(name: str) -> str:

@@ -20,7 +20,7 @@ from .log import BadLog, Log, environment, quiet
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
     from liboci_cli.args import GlobalArgs
 
@@ -126,26 +126,21 @@ def _ask_again(unraisable: sys.UnraisableHookArgs) -> None:
 
 
 def _failure(e: Exception, log: Log, command: str) -> None:
-    from libcontainer.errors import ContainerError, SpecError
+    from libcontainer.errors import ContainerError, SpecError, failures
 
     prefix = _PREFIXES.get(command, "")
-    roots: tuple[Any, ...] = (ContainerError, OSError)
-    for name, error in (("libcgroups", "CgroupError"), ("libseccomp", "SeccompError")):
-        # Only loaded modules can have raised.
-        if (module := sys.modules.get(name + ".errors")) is not None:
-            roots += (getattr(module, error),)
-    if not isinstance(e, (*roots, ValueError)):
+    if not isinstance(e, (*failures(), ValueError)):
         _crash(e, log, prefix)
         return
     _trace(e, log)
     hint = _hint(e) if posix.isatty(2) else None
-    text = str(e)
+    text, lines = str(e), []
     if isinstance(e, SpecError) and posix.isatty(2) and len(e.faults) > 1:
-        text = "\n  ".join(["the document has faults:", *e.faults])
+        lines = [prefix + "the document has faults:", *["  " + fault for fault in e.faults]]
     elif isinstance(e, OSError) and not isinstance(e, ContainerError):
         what = f"{e.filename}: " if e.filename is not None else ""
         text = what + (e.strerror or str(e)).lower()
-    log.error(prefix + text, hint)
+    log.error(prefix + text, hint, tuple(lines))
 
 
 def _hint(e: Exception) -> str | None:

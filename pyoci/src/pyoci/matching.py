@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from libcontainer import _log
-from libcontainer.errors import ContainerError
+from libcontainer.errors import failures
 from libcontainer.state import container_ids
 
 from .output import BadOption
@@ -38,6 +38,6 @@ def each(pattern: str, root: str, act: Callable[[str], None]) -> int:
         if wanted.search(id):
             try:
                 act(id)
-            except ContainerError as e:
+            except failures() as e:
                 _log.warning(f"container {id}: {e}")
     return 0

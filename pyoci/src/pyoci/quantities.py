@@ -5,6 +5,7 @@ from __future__ import annotations
 from .output import BadOption
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+_LARGEST = (1 << 63) - 1  # bytes; the kernel would cut more down
 # `ms` stands before `m`, which it begins with.
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -18,7 +19,10 @@ def size(option: str, text: str | None) -> int | None:
     digits = number.removesuffix(unit).rstrip()
     if not _is_decimal(digits):
         raise BadOption(f"invalid value for {option}: invalid size: '{text}'")
-    return int(float(digits) * _UNITS[unit]) if "." in digits else int(digits) * _UNITS[unit]
+    found = int(float(digits) * _UNITS[unit]) if "." in digits else int(digits) * _UNITS[unit]
+    if found > _LARGEST:
+        raise BadOption(f"invalid value for {option}: value out of range: '{text}'")
+    return found
 
 
 def number(option: str, text: str | None, *, signed: bool = False) -> int | None:

@@ -14,6 +14,7 @@ from ..plan.running import probe_container
 from ..plan.tenant import changed, plan_tenant
 from ..process.enter import annotated, enter
 from ..process.tenant import Inside, Program
+from ..signals import get_mask, set_mask
 from ..spec.load import load_process, load_spec
 from ..spec.validate import validate_process
 from ..state import SavedState, open_directory
@@ -89,7 +90,8 @@ def exec(id: str, changes: Changes, options: ExecOptions) -> int:
             preserve_fds=options.preserve_fds,
             **wishes,
         )
-        return _run(plan, saved, inside, options)
+        with _Execution(plan, saved, inside, options) as execution:
+            return execution.run()
 
 
 def _refuse(saved: SavedState, status: str, options: ExecOptions) -> None:
@@ -133,96 +135,103 @@ def _check(process: Process, spec: Spec, options: ExecOptions) -> None:
     check_preserved(options.preserve_fds)
 
 
-def _run(plan: TenantPlan, saved: SavedState, inside: Inside, options: ExecOptions) -> int:
-    # All that has a path on the host is opened before the first process.
-    pidfd_socket = None if options.pidfd_socket is None else PidfdSocket(options.pidfd_socket)
-    kernel = LinuxKernel()
-    program = Program(plan, inside, kernel)
-    stdio, master = _stdio(plan, inside, kernel, options)
-    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
-    forward, held = options.forward_signals, False
-    try:
-        if not forward or options.detach:
-            hold = forward or options.hold_signals
-            pid = _enter(plan, program, saved, inside, kernel, options, stdio, hold=hold)
-            _tell(pid, pidfd_socket, options)
-            held = options.hold_signals
-            if options.detach:
-                return 0
-            code = posix.waitstatus_to_exitcode(posix.waitpid(pid, 0)[1])
-            return code if code >= 0 else 128 - code
-        from ..foreground import Foreground, shown  # not for engines
+class _Execution:
+    """One program on its way into the container: what is opened for it, and closed at its end."""
 
-        # Shown before it runs: its first words are to come out like the others.
-        with shown(master) as terminal:
-            pid = _enter(plan, program, saved, inside, kernel, options, stdio, hold=True)
-            _tell(pid, pidfd_socket, options)
-            with Foreground(pid, terminal) as foreground:
-                _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
-                status = foreground.wait()
-                _hold_signals()
+    def __init__(
+        self, plan: TenantPlan, saved: SavedState, inside: Inside, options: ExecOptions
+    ) -> None:
+        # All that has a path on the host is opened before the first process.
+        path = options.pidfd_socket
+        self.plan, self.saved, self.inside, self.options = plan, saved, inside, options
+        self.pidfd_socket = None if path is None else PidfdSocket(path)
+        self.kernel = LinuxKernel()
+        self.program = Program(plan, inside, self.kernel)
+        self.master = self.slave = -1  # of its terminal, while they are ours to close
+
+    def __enter__(self) -> _Execution:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for fd in (self.master, self.slave):
+            if fd >= 0:
+                posix.close(fd)
+
+    def run(self) -> int:
+        """Return the exit status, 0 if it is not waited for."""
+        options, before, held = self.options, get_mask(), False
+        forward = options.forward_signals
+        self._open_terminal()
+        try:
+            if not forward or options.detach:
+                pid = self._enter(hold=forward or options.hold_signals)
                 held = options.hold_signals
-                return status
-    finally:
-        if not held:
-            _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+                if options.detach:
+                    return 0
+                code = posix.waitstatus_to_exitcode(posix.waitpid(pid, 0)[1])
+                return code if code >= 0 else 128 - code
+            from ..foreground import Foreground, shown  # not for engines
 
+            master, self.master = self.master, -1
+            # Shown before it runs: its first words are to come out like the others.
+            with shown(master if master >= 0 else None) as terminal:
+                pid = self._enter(hold=True)
+                with Foreground(pid, terminal) as foreground:
+                    set_mask(before)
+                    status = foreground.wait()
+                    _hold_signals()
+                    held = options.hold_signals
+                    return status
+        finally:
+            if not held:
+                set_mask(before)
 
-def _enter(
-    plan: TenantPlan,
-    program: Program,
-    saved: SavedState,
-    inside: Inside,
-    kernel: LinuxKernel,
-    options: ExecOptions,
-    stdio: tuple[int, int, int],
-    *,
-    hold: bool,
-) -> int:
-    pid = enter(
-        plan,
-        program,
-        saved,
-        inside,
-        kernel,
-        root=options.root,
-        cgroup=options.cgroup,
-        stdio=stdio,
-        before_run=_hold_signals if hold else None,
-    )
-    if plan.terminal is not None:
-        posix.close(stdio[0])
-    return pid
+    def _open_terminal(self) -> None:
+        """Make its terminal, if it has one, whose other end is the engine's, or ours to show."""
+        if self.plan.terminal is None:
+            return
+        path = self.options.console_socket
+        socket = None if path is None else ConsoleSocket(path)
+        start = self.inside.root
+        self.master, self.slave = open_pty(self.plan.terminal, self.kernel, start, "/dev/pts/ptmx")
+        _give(self.slave, self.plan.payload.uid, self.inside.pid)
+        if socket is not None:
+            socket.send(self.master, pty_name(self.master))
+            socket.close()
+            fd, self.master = self.master, -1
+            posix.close(fd)
 
+    def _enter(self, *, hold: bool) -> int:
+        """Return the pid of the program that runs, once all who asked for it know it."""
+        slave = self.slave
+        pid = enter(
+            self.plan,
+            self.program,
+            self.saved,
+            self.inside,
+            self.kernel,
+            root=self.options.root,
+            cgroup=self.options.cgroup,
+            stdio=(0, 1, 2) if slave < 0 else (slave, slave, slave),
+            before_run=_hold_signals if hold else None,
+        )
+        if slave >= 0:
+            self.slave = -1
+            posix.close(slave)  # its end is to be seen
+        self._tell(pid)
+        return pid
 
-def _tell(pid: int, pidfd_socket: PidfdSocket | None, options: ExecOptions) -> None:
-    """Say who the tenant is to whoever asked; it ends if that fails."""
-    try:
-        if pidfd_socket is not None:
-            pidfd_socket.send(pid, "setns")
-        if options.pid_file is not None:
-            write_pid_file(options.pid_file, pid)
-    except BaseException:
-        posix.kill(pid, 9)
-        posix.waitpid(pid, 0)
-        raise
-
-
-def _stdio(
-    plan: TenantPlan, inside: Inside, kernel: LinuxKernel, options: ExecOptions
-) -> tuple[tuple[int, int, int], int | None]:
-    """Return the tenant's stdio; and the other end of its terminal, if that is for us to show."""
-    if plan.terminal is None:
-        return (0, 1, 2), None
-    socket = None if options.console_socket is None else ConsoleSocket(options.console_socket)
-    master, slave = open_pty(plan.terminal, kernel, inside.root, "/dev/pts/ptmx")
-    _give(slave, plan.payload.uid, inside.pid)
-    if socket is None:
-        return (slave, slave, slave), master
-    socket.send(master, pty_name(master))
-    socket.close()
-    posix.close(master)
-    return (slave, slave, slave), None
+    def _tell(self, pid: int) -> None:
+        """Say who it is to whoever asked; it ends if that fails."""
+        try:
+            if self.pidfd_socket is not None:
+                self.pidfd_socket.send(pid, "setns")
+            if self.options.pid_file is not None:
+                write_pid_file(self.options.pid_file, pid)
+        except BaseException:
+            posix.kill(pid, 9)
+            posix.waitpid(pid, 0)
+            raise
 
 
 def _hold_signals() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import _log
-from ..errors import ContainerError, NoSuchContainer
+from ..errors import NoSuchContainer, failures
 from ..state import container_ids
 from .state import state_document
 
@@ -27,6 +27,6 @@ def list_containers(
             found.append(state_document(id, root=root))
         except NoSuchContainer:
             continue  # being made, or removed since we looked
-        except ContainerError as e:
+        except failures() as e:
             unreadable(f"load container {id}: {e}")
     return tuple(found)

@@ -7,7 +7,7 @@ import posix
 import select
 
 from .. import identity
-from ..errors import ContainerError, WrongStatus
+from ..errors import WrongStatus, failures
 from ..state import SavedState, StateDirectory, open_directory
 from ..status import CREATED, RUNNING, STOPPED, hook_document, status_of
 
@@ -116,7 +116,7 @@ def _run_hooks(kind: str, saved: SavedState, directory: StateDirectory) -> None:
             else:
                 document, hooks = hook_document(saved, RUNNING), spec.hooks.poststart
                 run_hooks(kind, hooks, document, cwd=saved.bundle, output=output)
-    except (ContainerError, OSError):
+    except failures():
         from .delete import destroy
 
         directory.lock()

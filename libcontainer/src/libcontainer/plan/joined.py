@@ -20,7 +20,8 @@ def look_inside(path: str) -> tuple[Mapping, bool]:
     """
     reader, writer = posix.pipe2(posix.O_CLOEXEC)
     try:
-        pid = LinuxKernel().fork(lambda: _tell(path, writer))
+        kernel = LinuxKernel()
+        pid = kernel.fork(lambda: _tell(kernel, path, writer))
         posix.close(writer)
         said = b""
         while part := posix.read(reader, 1 << 16):
@@ -36,10 +37,13 @@ def look_inside(path: str) -> tuple[Mapping, bool]:
     return Mapping(uids=_ranges(uids), gids=_ranges(gids)), setgroups.strip() != "deny"
 
 
-def _tell(path: str, writer: int) -> None:
+def _tell(kernel: LinuxKernel, path: str, writer: int) -> None:
     try:
         fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-        LinuxKernel().setns(fd, c.CLONE_NEWUSER, path)
+        # Soon somebody else is root over us, who is not to trace a fork of the runtime.
+        kernel.prctl(c.PR_SET_DUMPABLE, 0)
+        kernel.setns(fd, c.CLONE_NEWUSER, path)
+        kernel.prctl(c.PR_SET_DUMPABLE, 0)  # new credentials may have undone it
         said = [read_text(f"/proc/self/{name}") for name in ("uid_map", "gid_map", "setgroups")]
     except OSError as e:
         said = ["", "", "", (e.strerror or "").lower()]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 GO, DONE, LIMITED = b"o", b"d", b"g"
 HOOKS, READY, SET, PID, FAILED, ERROR, SOURCES = b"H", b"R", b"S", b"P", b"E", b"X", b"B"
 CWD_LATE = b"C"
+OUT_OF_TURN = "container init spoke out of turn"
 _KINDS: dict[str, Any] = {"step": StepFailed, "hook": HookFailed, "init": InitFailed}
 
 
@@ -39,18 +40,22 @@ class Channel:
 
     def in_main(self) -> None:
         """Keep what main uses, so that the end of init is the end of the file."""
-        posix.close(self.go_reader)
-        posix.close(self.writer)
+        self._close("go_reader", "writer")
 
     def in_init(self) -> None:
         """Keep what init uses, so that the end of main is the end of the file."""
-        posix.close(self.go_writer)
-        posix.close(self.reader)
+        self._close("go_writer", "reader")
 
-    def close_main(self) -> None:
-        """Say nothing more; an init that still waits ends."""
-        posix.close(self.go_writer)
-        posix.close(self.reader)
+    def close(self) -> None:
+        """Close all that is still open; an init that waits for a word ends."""
+        self._close("go_reader", "writer", "go_writer", "reader")
+
+    def _close(self, *names: str) -> None:
+        for name in names:
+            fd = getattr(self, name)
+            setattr(self, name, -1)
+            if fd >= 0:
+                posix.close(fd)
 
     def tell_init(self, byte: bytes) -> bool:
         """Let init go on; False when it is not there any more."""

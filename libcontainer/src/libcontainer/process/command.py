@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..kernel import Kernel
     from ..plan.process import Command
 
+_PATH_MAX = 4096  # include/uapi/linux/limits.h
 _STRING_LIMIT = 131072  # bytes, with the NUL: MAX_ARG_STRLEN
 _TOTAL_LIMIT = 6 << 20  # bytes: three quarters of _STK_LIM, however large the stack may grow
 _EXECUTABLE = 0o111
@@ -132,6 +133,6 @@ def _home(uid: int, kernel: Kernel, root: int) -> str:
         return "/"
     for line in text.split("\n"):
         fields = line.split(":")
-        if len(fields) >= 6 and fields[2] == str(uid) and fields[5]:
+        if len(fields) >= 6 and fields[2] == str(uid) and 0 < len(fields[5]) < _PATH_MAX:
             return fields[5].replace("\0", "") or "/"
     return "/"

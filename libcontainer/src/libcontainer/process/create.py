@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from ..plan.plan import Plan
 
 
-_OUT_OF_TURN = "container init spoke out of turn"
 _EARLY = (ch.HOOKS, ch.CWD_LATE, ch.SOURCES)  # of the interpreter, before the last mile
 
 
@@ -55,6 +54,7 @@ class Main:
         self.plan, self.kernel, self.cgroup, self.own, self.save = plan, kernel, cgroup, own, save
         self.as_sibling = as_sibling
         self.children: list[int] = []  # all that we have made, init last
+        self._there: list[int] = []  # those of them that we have not seen gone
         self.pid = 0
         self.started = 0
         self.cwd_late: str | None = None
@@ -66,8 +66,8 @@ class Main:
         Raises ContainerError or OSError; then nothing of the process is left.
         """
         talk = ch.Channel()
-        self._prepare_cgroup()
         try:
+            self._prepare_cgroup()
             self._clone(talk)
             talk.in_main()
             if not self.pid:
@@ -78,9 +78,8 @@ class Main:
             self.kill()
             raise self._explained(e) from e
         finally:
-            talk.close_main()
-            if self.own.sources is not None:
-                self.own.sources.close()
+            talk.close()
+            self.own.close_in_main()
         return self.pid
 
     def _prepare_cgroup(self) -> None:
@@ -140,7 +139,7 @@ class Main:
                 cgroup=into,
                 parent=self.as_sibling,
             )
-            self.children.append(pid)
+            self._adopt(pid)
             if not beside:
                 self.pid = pid
         finally:
@@ -149,6 +148,10 @@ class Main:
             set_mask(before)
         if entry is not None:
             entry.close()
+
+    def _adopt(self, pid: int) -> None:
+        self.children.append(pid)
+        self._there.append(pid)
 
     def _meet_init(self, talk: ch.Channel) -> None:
         """Learn who init is, and see the intermediate off, if that is another."""
@@ -163,7 +166,7 @@ class Main:
         if kind != ch.PID:
             raise self._ended(self.plan)
         if self.pid != middle:
-            self.children.append(self.pid)
+            self._adopt(self.pid)
 
     def _open_namespaces(self) -> None:
         joins = [(j.kind, j.path) for j in self.plan.namespaces.join]
@@ -204,7 +207,7 @@ class Main:
         while True:
             kind, content = talk.hear()
             if (kind in _EARLY and kind not in early) or (kind == ch.SET and awaited):
-                raise InitFailed("", None, _OUT_OF_TURN)
+                raise InitFailed("", None, ch.OUT_OF_TURN)
             if kind == ch.HOOKS:
                 early.discard(kind)
                 self._apply_early()
@@ -290,10 +293,10 @@ class Main:
     def _becomes(self, pid: int) -> None:
         """The stub has forked into a pid namespace; the child is the container's process."""
         ours = posix.getppid() if self.as_sibling else posix.getpid()
-        if identity.parent(pid) not in (ours, 0):  # 0: it has ended, and that is found below
-            raise InitFailed("", None, _OUT_OF_TURN)
+        if identity.parent(pid) != ours:
+            raise InitFailed("", None, ch.OUT_OF_TURN)
         forked, self.pid = self.pid, pid
-        self.children.append(pid)
+        self._adopt(pid)
         self.started = identity.start_time(pid) or 0
         self.save(self.pid, self.started)
         self._reap(forked)  # it ends with its report
@@ -309,8 +312,10 @@ class Main:
 
     def _failed_call(self, step: int, code: int) -> ContainerError:
         """Put words to a call of the last mile that failed."""
-        entry = last_mile(self.plan, cwd_late=self.cwd_late)[step]
-        return call_failed(entry, code, self.plan.command)
+        mile = last_mile(self.plan, cwd_late=self.cwd_late)
+        if step >= len(mile):
+            return InitFailed("", None, ch.OUT_OF_TURN)
+        return call_failed(mile[step], code, self.plan.command)
 
     def _ended(self, plan: Plan) -> ContainerError:
         if self.cgroup.oom_kills():
@@ -326,18 +331,19 @@ class Main:
         return error
 
     def kill(self) -> None:
-        """End init and see it gone, once: nothing may keep the caller's stdio open."""
-        pid, self.pid = self.pid, 0
-        if pid <= 0:
-            return
-        try:
-            posix.kill(pid, 9)
-        except ProcessLookupError:
-            pass
-        self._reap(pid)
+        """End all that we have made and see it gone, once: nothing may keep the caller's stdio."""
+        self.pid = 0
+        for pid in tuple(self._there):
+            try:
+                posix.kill(pid, 9)
+            except ProcessLookupError:
+                pass
+            self._reap(pid)
 
     def _reap(self, pid: int) -> None:
         """See a process gone, unless it is a sibling: then it is its parent's to see."""
+        if pid in self._there:
+            self._there.remove(pid)
         if self.as_sibling:
             return
         try:

@@ -45,7 +45,7 @@ def enter(
 
     `root` is the state root, whose cache may have the filter; `cgroup` as exec's option has it;
     `before_run` is called when nothing but the tenant's own exec is left to wait for.  Raises
-    ContainerError or OSError; then nothing is left.
+    any of `errors.failures`; then nothing is left.
     """
     manager = load_manager(saved.cgroup)
     tenant = Tenant(plan, inside, program, kernel, manager, stdio=stdio)

@@ -59,7 +59,17 @@ class Belongings:
         self.console: ConsoleSocket | None = None
         self.executor: Executor | None = None  # what runs in place of a program
         self.hook_output = -1, -1  # where hooks write; -1: kept for the error text
-        self.hook_state = ""  # with %d for the pid as init sees it
+        self.hook_state = ""  # the document; its pid, 0, is replaced by what each reader sees
+
+    def close_in_main(self) -> None:
+        """Close what was for init alone, which has its own by now, or never will."""
+        for fd in (*self.namespaces.values(), *self.mounts.values()):
+            posix.close(fd)
+        self.namespaces, self.mounts = {}, {}
+        if self.sources is not None:
+            self.sources.close()
+        if self.entry is not None:
+            self.entry.close()
 
 
 def run_init(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> None:

@@ -78,6 +78,7 @@ def _join_all(plan: Plan, kernel: LinuxKernel, own: Belongings) -> None:
                 # Before the clone: what it makes belongs to who makes it.
                 groups = None if plan.payload.groups is None else ()
                 kernel.become(plan.become_uid, plan.become_gid, groups)
+            kernel.prctl(c.PR_SET_DUMPABLE, 0)  # new credentials may have undone it
     if left := _join(plan, kernel, own, waiting):
         raise OSError(errno.EPERM, "setns: operation not permitted", left[0].path)
 

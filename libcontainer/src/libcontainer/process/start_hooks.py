@@ -9,7 +9,7 @@ from __future__ import annotations
 import posix
 
 from ..errors import HookFailed, InitFailed
-from ..hooks import Watch
+from ..hooks import Watch, end
 from ..kernel.linux import LinuxKernel
 from ..plan.running import probe_container
 from ..plan.tenant import plan_tenant
@@ -63,6 +63,7 @@ class StartHooks:
             return f"fork/exec {hook.path}: {posix.strerror(e.errno or 0).lower()}"
         reader, stdin = posix.pipe2(posix.O_CLOEXEC)
         output, writer = posix.pipe2(posix.O_CLOEXEC)
+        pid = 0
         try:
             try:
                 stdout, stderr = [fd if fd >= 0 else writer for fd in self.output]
@@ -72,6 +73,9 @@ class StartHooks:
                 posix.close(reader)
                 posix.close(writer)
             return Watch(pid, hook, state, stdin, output).until_it_ends()
+        except BaseException:
+            end(pid)
+            raise
         finally:
             posix.close(stdin)
             posix.close(output)

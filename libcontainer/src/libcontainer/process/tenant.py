@@ -20,6 +20,7 @@ import _signal
 import errno
 import fcntl
 import posix
+import select
 import stat
 import struct
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 MOVE = b"C"  # from the stub: put me into the cgroup
 _STDIO = (0, 1, 2)
+_PATIENCE = 10_000  # milliseconds for a process that cannot go on to end
 
 
 class Inside:
@@ -151,6 +153,7 @@ class Tenant:
         self.plan, self.inside, self.program = plan, inside, program
         self.kernel, self.cgroup = kernel, cgroup
         self.stdio = stdio
+        self.way = Way()  # into the cgroup
         self.filter, self.filter_flags = b"", 0  # classic BPF, and how it is loaded
         # Called when nothing but the tenant's own exec is left to wait for; and when it is about
         # to load a filter that notifies, with its pid, the listener's number, and our end.
@@ -159,6 +162,7 @@ class Tenant:
         # The stub and those that it has forked, until they are reaped, by the index of the call
         # that made them: reports of two forks may come in either order.
         self._pids: dict[int, int] = {}
+        self._forks: list[int] = []  # those indexes
 
     def start(self, placements: Iterator[Placement]) -> int:
         """Return the pid of the tenant, a child of ours that has become its program.
@@ -192,7 +196,7 @@ class Tenant:
         except BaseException:
             self._end(talk)
             raise
-        talk.close_main()
+        talk.close()
         return self._pid
 
     def _list(self, placement: Placement) -> list[Entry]:
@@ -239,42 +243,59 @@ class Tenant:
         self._pids[-1] = spawn(image, [*zip(self.stdio, _STDIO, strict=True), *moves])
 
     def _converse(self, mile: list[Entry], talk: ch.Channel) -> None:
-        forks = len([entry for entry in mile if entry.fork])
-        ready = finished = False
+        self._forks = [i for i, entry in enumerate(mile) if entry.fork]
+        # Each word in its time, and once: whoever may trace the process inside can speak for it.
+        awaited = {ch.READY, *([MOVE] if self.way.moved else [])}
+        let_go = finished = False
         while True:
             kind, content = talk.hear()
             if kind == ch.PID:
                 self._add(content)
-            elif kind == ch.READY:
-                ready = True
-            elif kind == MOVE:
-                self.cgroup.add(self._pid)
-                talk.tell_init(ch.GO)
-            elif kind == ch.SET:
-                finished = True
-                if self.on_filter is not None:
-                    talk.tell_init(ch.GO)  # the listener has been taken
             elif kind == ch.FAILED:
-                step, code = struct.unpack("<II", content)
-                raise call_failed(mile[step], code, self.plan.command, self.program.path)
+                raise self._failed(mile, content)
+            elif kind in awaited:
+                awaited.discard(kind)
+                finished = kind == ch.SET
+                if kind == MOVE:
+                    self.cgroup.add(self._pid)
+                    talk.tell_init(ch.GO)
+                elif finished and self.on_filter is not None:
+                    talk.tell_init(ch.GO)  # the listener has been taken
+            elif kind:
+                raise InitFailed("", None, ch.OUT_OF_TURN)
             elif finished:
                 return  # the pipe ended with the exec
             else:
                 raise self._ended()
             # The report of a fork may be heard after what its child has to say.
-            if kind in (ch.PID, ch.READY) and ready and len(self._pids) == forks + 1:
-                self._reap(sorted(self._pids)[:-1])
-                adjust(self.plan.adjustments, self._pid, self.kernel)
-                if self.before_run is not None:
-                    self.before_run()
-                talk.tell_init(ch.LIMITED)
-                if self.on_filter is not None:
-                    # Above what stays open while the filter is loaded: see `reduce`.
-                    self.on_filter(self._pid, 3 + self.plan.preserve_fds + 2, talk.reader)
+            if not (let_go or awaited) and len(self._pids) == len(self._forks) + 1:
+                self._let_go(talk)
+                let_go, awaited = True, {ch.SET}
+
+    def _let_go(self, talk: ch.Channel) -> None:
+        """Do what the tenant waits for, now that it is known who that is."""
+        self._reap(sorted(self._pids)[:-1])
+        adjust(self.plan.adjustments, self._pid, self.kernel)
+        if self.before_run is not None:
+            self.before_run()
+        talk.tell_init(ch.LIMITED)
+        if self.on_filter is not None:
+            # Above what stays open while the filter is loaded: see `reduce`.
+            self.on_filter(self._pid, 3 + self.plan.preserve_fds + 2, talk.reader)
 
     def _add(self, content: bytes) -> None:
         pid, index = struct.unpack("<II", content)
+        # Not somebody else's, whom we would signal and move.
+        ours = identity.parent(pid) == posix.getpid()
+        if index not in self._forks or index in self._pids or not ours:
+            raise InitFailed("", None, ch.OUT_OF_TURN)
         self._pids[index] = pid
+
+    def _failed(self, mile: list[Entry], content: bytes) -> ContainerError:
+        step, code = struct.unpack("<II", content)
+        if step >= len(mile):
+            return InitFailed("", None, ch.OUT_OF_TURN)
+        return call_failed(mile[step], code, self.plan.command, self.program.path)
 
     @property
     def _pid(self) -> int:
@@ -296,15 +317,23 @@ class Tenant:
     def _end(self, talk: ch.Channel) -> None:
         """Kill and reap: nothing may keep the caller's stdio open."""
         posix.close(talk.go_writer)  # who waits for it ends
+        poll = select.poll()
+        poll.register(talk.reader, select.POLLIN)
         while True:
             for pid in self._pids.values():
                 posix.kill(pid, 9)
             self._reap(list(self._pids))
-            # A child may have told its failure before its parent could tell of the child.
+            # A child may have told its failure before its parent could tell of the child.  Not
+            # for ever: somebody inside may have got hold of the pipe.
+            if not poll.poll(_PATIENCE):
+                break
             kind, content = talk.hear()
-            if kind == ch.PID:
-                self._add(content)
-            elif not kind:
+            try:
+                if kind == ch.PID:
+                    self._add(content)
+            except InitFailed:
+                pass  # out of turn: nobody of ours
+            if not kind:
                 break
         posix.close(talk.reader)
 
