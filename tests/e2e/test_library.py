@@ -7,7 +7,16 @@ import threading
 
 import pytest
 
-from libcontainer import Container, ContainerBuilder, InitFailed, SpecError, WrongStatus
+from libcontainer import (
+    Container,
+    ContainerBuilder,
+    ContainerError,
+    InitFailed,
+    SpecError,
+    WrongStatus,
+)
+from libcontainer.plan.tenant import Changes
+from libcontainer.spec import Mount
 
 
 @pytest.fixture
@@ -198,3 +207,95 @@ def test_a_hundred_containers_under_asyncio(workshop, options):
         return [s for _ in range(10) for s in await asyncio.gather(*[one() for _ in range(10)])]
 
     assert asyncio.run(all_of_them()) == [4] * 100
+
+
+def test_waits_do_not_queue_behind_each_other(workshop, options):
+    """Who waits for a container that runs on holds up nobody else."""
+    bundle = str(workshop.bundle("read -r line; exit 3").path)
+    reader, writer = os.pipe()
+    idle = {"stdin": reader, **options}
+    with (
+        Container.create(workshop.id(), bundle=bundle, **idle) as slow,
+        Container.create(workshop.id(), bundle=bundle, **options) as quick,
+    ):
+        slow.start()
+        quick.start()
+        thread = threading.Thread(target=slow.wait)
+        thread.start()
+
+        assert quick.wait() == 3
+        assert asyncio.run(quick.wait_async()) == 3
+        assert thread.is_alive()
+
+        os.close(writer)
+        thread.join()
+        assert slow.wait() == 3
+    os.close(reader)
+
+
+def test_a_pid_that_is_somebody_elses_by_now(workshop, options):
+    """A container that is loaded is known by its init's start time too."""
+    assert Container("one", pid=os.getppid(), started=1, **options).pid == 0
+
+
+def test_mounts_are_handed_to_the_fresh_interpreter(workshop, options, beside_a_thread):
+    """All options are CreateOptions'; what can be called in this program only is refused."""
+    bundle = str(workshop.bundle("ls /mnt/there").path)
+    mount = Mount("/mnt", "tmpfs", "tmpfs")
+    (workshop.folder / "there").mkdir()
+    inner = Mount("/mnt/there", "bind", str(workshop.folder), ("bind",))
+    made = {"bundle": bundle, "extra_mounts": (mount, inner)} | options
+    reader, writer = os.pipe()
+    with Container.create(workshop.id(), stdout=writer, **made) as container:
+        os.close(writer)
+        container.start()
+        with os.fdopen(reader) as file:
+            assert "there\n" in file.read()
+        assert container.wait() == 0
+
+    with pytest.raises(InitFailed, match=r"^on_claimed cannot be called by the interpreter"):
+        Container.create(workshop.id(), bundle=bundle, on_claimed=print, **options)
+
+
+OURS = [{"type": "mount"}, {"type": "pid"}, {"type": "uts"}]
+JOINED = {"namespaces": [*OURS, {"type": "ipc", "path": "/proc/self/ns/ipc"}]}
+
+
+@pytest.mark.parametrize(
+    ("change", "fails"),
+    [
+        ({}, False),
+        ({"process": {"args": ["nothing"]}}, True),
+        ({"mounts": [{"destination": "/x", "type": "bind", "source": "/nothing"}]}, True),
+        ({"linux": JOINED}, False),
+        ({"linux": JOINED, "process": {"args": ["nothing"]}}, True),
+        ({"hooks": {"prestart": [{"path": "/bin/false"}]}}, True),
+    ],
+)
+def test_no_descriptor_is_left_open(workshop, options, change, fails):
+    """Whether it was made or not; a program may make many."""
+    config = workshop.config("sleep", "100")
+    for key, value in change.items():
+        config[key] = config.get(key, {}) | value if isinstance(value, dict) else value
+    bundle = str(workshop.bundle(config).path)
+
+    def once():
+        id = workshop.id()
+        if fails:
+            with pytest.raises(ContainerError):
+                Container.create(id, bundle=bundle, **options)
+            return
+        with Container.create(id, bundle=bundle, **options) as container:
+            container.start()
+            with pytest.raises(ContainerError):
+                container.exec("nothing")
+            with pytest.raises(ContainerError):
+                container.exec("true", changes=Changes(terminal=True))
+            with pytest.raises(ContainerError):
+                pid_file = f"{workshop.folder}/missing/pid"
+                container.exec("sleep", "100", pid_file=pid_file)
+
+    once()  # what is opened once, as by an import
+    before = sorted(os.listdir("/proc/self/fd"))
+    once()
+    assert sorted(os.listdir("/proc/self/fd")) == before
