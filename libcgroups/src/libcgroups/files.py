@@ -9,6 +9,7 @@ to the kernel; it makes a fake tree's files behave.
 from __future__ import annotations
 
 import posix
+import time
 from errno import EACCES, EBUSY, EINVAL, ENODEV, ENOENT, EOPNOTSUPP, EPERM, EROFS, ESRCH
 
 from ._record import Record
@@ -25,6 +26,8 @@ ABSENT = (ENOENT, ENODEV, EOPNOTSUPP)
 
 # How the kernel refuses a cgroup that belongs to others.
 REFUSED = (EACCES, EPERM, EROFS)
+# Seconds.  A killed process leaves once its memory is given back: of hundreds of gigabytes slowly.
+_PATIENCE = 10.0
 
 
 class Write(Record):
@@ -98,8 +101,6 @@ class Directory:
                 # EINVAL: a task that has not fully started yet
                 if e.errno != EINVAL or attempt == 4:
                     raise
-            import time
-
             time.sleep(0.03)
 
     def write_all(
@@ -211,23 +212,25 @@ def remove_tree(path: str, kill: Callable[[str], None]) -> None:
     """Remove a cgroup and those below it.
 
     A cgroup cannot be removed while it has processes or children: children go first, then what
-    is left inside is killed and given time to leave (a second in all).
+    is left inside is killed and given time to leave (all of them together `_PATIENCE`).
     """
-    import time
+    _remove_until(time.monotonic() + _PATIENCE, path, kill)
 
-    delay = 0.001
-    for attempt in range(12):
+
+def _remove_until(end: float, path: str, kill: Callable[[str], None]) -> None:
+    delay = 0.0
+    while True:
         try:
             posix.rmdir(path)
             return
         except FileNotFoundError:
             return
         except OSError as e:
-            if e.errno != EBUSY or attempt == 11:
+            if e.errno != EBUSY or time.monotonic() >= end:
                 raise ControlFileError(path, None, e.errno or 0, "", "rmdir") from e
         for child in children(path):
-            remove_tree(child, kill)
-        if attempt:
+            _remove_until(end, child, kill)
+        if delay:  # not the first time: children may have been all that was in the way
             kill(path)
             time.sleep(delay)
-            delay = min(delay * 2, 0.1)
+        delay = min(delay * 2 or 0.001, 0.1)
