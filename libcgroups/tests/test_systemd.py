@@ -1,3 +1,4 @@
+import errno
 import re
 
 import pytest
@@ -14,9 +15,10 @@ from libcgroups import (
     LinuxResources,
     load_manager,
 )
+from libcgroups._abi import ffi
 from libcgroups.files import Directory
 from libcgroups.systemd.annotations import parse_value, properties
-from libcgroups.systemd.bus import split_signature
+from libcgroups.systemd.bus import Bus, split_signature
 from libcgroups.systemd.manager import open_systemd
 from libcgroups.systemd.names import expand_slice, parse_path
 from libcgroups.systemd.properties import INFINITY, bit_mask, v1_properties, v2_properties
@@ -374,6 +376,71 @@ def test_stopping_what_is_gone(bus, units):
     units.stop("x.scope")
 
     assert members(bus) == ["subscribe", "StopUnit"]
+
+
+class Library:
+    """A libsystemd with one message, which comes after the waits that are told."""
+
+    def __init__(self, waits):
+        self.waits = waits
+
+    def sd_bus_new(self, holder):
+        return 0
+
+    def sd_bus_set_address(self, bus, address):
+        return 0
+
+    def sd_bus_set_bus_client(self, bus, client):
+        return 0
+
+    def sd_bus_start(self, bus):
+        return 0
+
+    def sd_bus_flush_close_unref(self, bus):
+        pass
+
+    def sd_bus_process(self, bus, holder):
+        if not self.waits:
+            holder[0] = ffi.cast("sd_bus_message *", 1)
+        return 0
+
+    def sd_bus_wait(self, bus, microseconds):
+        return self.waits.pop(0)
+
+    def sd_bus_message_is_signal(self, message, interface, member):
+        return True
+
+    def sd_bus_message_unref(self, message):
+        pass
+
+
+@pytest.fixture
+def connected(monkeypatch):
+    """A bus whose waits end as told."""
+
+    def connect(*waits):
+        library = Library(list(waits))
+        monkeypatch.setattr("libcgroups.systemd.bus._library", lambda: library)
+        return Bus("unix:path=/nowhere")
+
+    return connect
+
+
+def test_a_signal_does_not_end_a_wait(connected):
+    """
+    A handler that raises nothing changes nothing, as elsewhere in Python.
+    """
+    bus = connected(-errno.EINTR, 1, -errno.EINTR)
+
+    assert next(bus.signals("JobRemoved", 30)).is_signal("JobRemoved")
+
+
+def test_a_wait_that_fails(connected):
+    """
+    Other errors of a wait are told.
+    """
+    with pytest.raises(BusError, match="^sd_bus_wait: Connection reset by peer$"):
+        next(connected(-errno.ECONNRESET).signals("JobRemoved", 30))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posix
 import time
-from errno import EAGAIN
+from errno import EAGAIN, EINTR
 
 from .._abi import ffi
 from ..errors import BusError
@@ -138,7 +138,10 @@ class Bus:
                 if message.is_signal(member):
                     yield message
             elif not did:
-                self._check(self._lib.sd_bus_wait(self._bus, int(left * 1_000_000)), "sd_bus_wait")
+                result = self._lib.sd_bus_wait(self._bus, int(left * 1_000_000))
+                # A signal: its handler in Python runs now, and if it raises nothing we wait on.
+                if result != -EINTR:
+                    self._check(result, "sd_bus_wait")
 
     def _check(self, result: int, what: str) -> int:
         if result < 0:
