@@ -21,7 +21,7 @@ from libcgroups.systemd.annotations import parse_value, properties
 from libcgroups.systemd.bus import Bus, split_signature
 from libcgroups.systemd.manager import open_systemd
 from libcgroups.systemd.names import expand_slice, parse_path
-from libcgroups.systemd.properties import INFINITY, bit_mask, v1_properties, v2_properties
+from libcgroups.systemd.properties import INFINITY, v1_properties, v2_properties
 from libcgroups.systemd.units import Units
 
 
@@ -133,16 +133,6 @@ def test_annotations_cannot_give_orders(name):
 
 
 @pytest.mark.parametrize(
-    ("text", "mask"), [("0-3,7", b"\x8f"), ("8", b"\0\1"), ("0", b"\1"), ("1, 2", b"\6")]
-)
-def test_bit_mask(text, mask):
-    """
-    The lowest CPU is the lowest bit of the first byte.
-    """
-    assert bit_mask(text) == mask
-
-
-@pytest.mark.parametrize(
     ("resources", "expected"),
     [
         pytest.param({"pids": LinuxPids(limit=0)}, {"TasksMax": 1}, id="pids-zero"),
@@ -194,6 +184,22 @@ def test_v2_properties(tmp_path, resources, expected):
     found = v2_properties(LinuxResources(**resources), Directory(str(tmp_path)))
 
     assert {name: value for name, _, value in found} == expected
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        pytest.param({"cpu": LinuxCPU(cpus="0-9999999999")}, id="cpus"),
+        pytest.param({"cpu": LinuxCPU(mems="0-9999999999")}, id="mems"),
+        pytest.param({"unified": {"cpuset.cpus": "0-9999999999"}}, id="unified"),
+    ],
+)
+def test_cpus_that_no_kernel_has(tmp_path, resources):
+    """
+    A mask for ten billion CPUs is not begun.
+    """
+    with pytest.raises(CgroupError, match="'0-9999999999'"):
+        v2_properties(LinuxResources(**resources), Directory(str(tmp_path)))
 
 
 def test_update_of_the_quota_keeps_the_period(v2):
