@@ -288,6 +288,7 @@ class FakeBus:
         self.calls = []
         self.refuse = []
         self.result = "done"
+        self.slice = "a.slice"  # which the unit is in
 
     def call(self, member, signature="", *values, **_):
         self.calls.append((member, *values))
@@ -303,7 +304,9 @@ class FakeBus:
         if self.result:
             yield FakeReply(8, "/job/1", "x.scope", self.result)
 
-    def get(self, name):
+    def get(self, name, interface="", path=""):
+        if name == "Slice":
+            return self.slice
         return "/user.slice/user-1000.slice/user@1000.service"
 
 
@@ -566,3 +569,91 @@ def test_usage_is_checked_before_the_property(managed, bus, v2):
         manager.apply(LinuxResources(memory=LinuxMemory(limit=50, check_before_update=True)))
 
     assert "SetUnitProperties" not in members(bus)
+
+
+TAKEN = ("StartTransientUnit", "org.freedesktop.systemd1.UnitExists", "exists")
+
+
+@pytest.mark.parametrize("name", ["n", "system.slice"])
+def test_unit_of_another_is_left_alone(managed, bus, v2, name):
+    """
+    Where the name is taken, by a container in any slice or by the host, removal is not for it.
+    """
+    manager = managed(f"a.slice:p:{name}")
+    path = manager.path.removeprefix(v2.root)
+    assert manager.create() is None
+    v2.make(path)  # by the other one, meanwhile
+    v2.write(path, "cgroup.procs", "17\n")
+    bus.refuse = [TAKEN, TAKEN]
+    with pytest.raises(BusError, match="exists"):
+        manager.add(18)
+
+    manager.remove()
+
+    assert "StopUnit" not in members(bus)
+    assert v2.changed(path) == {"cgroup.procs": "17"}
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(lambda m: m.kill(9), id="kill"),
+        pytest.param(lambda m: m.freeze(), id="freeze"),
+        pytest.param(lambda m: m.thaw(), id="thaw"),
+        pytest.param(lambda m: m.chown(1), id="chown"),
+        pytest.param(lambda m: m.apply(LinuxResources(pids=LinuxPids(limit=1))), id="apply"),
+    ],
+)
+def test_nothing_is_done_to_a_unit_before_it_is_ours(managed, bus, v2, act):
+    """
+    A cgroup that is there before `add` is somebody else's.
+    """
+    v2.make("/a.slice/p-n.scope")
+
+    with pytest.raises(CgroupError, match="^unit p-n.scope has not been started$"):
+        act(managed())
+
+    assert (bus.calls, v2.changed("/a.slice/p-n.scope")) == ([], {})
+
+
+@pytest.mark.parametrize("result", ["failed", None], ids=["failed", "never-done"])
+def test_unit_that_does_not_come_to_run_is_ours_to_stop(managed, bus, result):
+    """
+    Once systemd has taken it the name is ours.
+    """
+    manager = managed()
+    bus.result = result
+    with pytest.raises(CgroupError):
+        manager.add(17)
+    bus.result = "done"
+
+    manager.remove()
+
+    assert "StopUnit" in members(bus)
+
+
+@pytest.mark.parametrize(("found", "stopped"), [("a.slice", True), ("b.slice", False)])
+def test_unit_of_a_saved_state_is_stopped_where_it_was(managed, bus, units, found, stopped):
+    """
+    A unit ends with its processes; then another slice may have one of that name.
+    """
+    manager = load_manager(managed().to_state())
+    manager._open_units = units
+    bus.slice = found
+
+    manager.remove()
+
+    assert ("StopUnit" in members(bus)) == stopped
+
+
+def test_unit_that_has_ended_is_not_stopped(managed, bus, units):
+    """
+    That is what mostly becomes of one.
+    """
+    manager = load_manager(managed().to_state())
+    manager._open_units = units
+    bus.refuse = [("GetUnit", "org.freedesktop.systemd1.NoSuchUnit", "gone")]
+
+    manager.remove()
+
+    assert members(bus) == ["GetUnit"]
