@@ -232,7 +232,30 @@ def test_device_list_of_a_new_cgroup_is_written_whole(v1):
     manager.apply(LinuxResources(devices=(LinuxDeviceCgroup(False, access="rwm"),)))
 
     assert v1.read("/a", "devices.deny") == "a"
-    assert v1.read("/a", "devices.allow") == "c 136:* rwm"
+    allowed = v1.read("/a", "devices.allow").splitlines()
+    assert (allowed[0], allowed[-1], len(allowed)) == ("b *:* m", "c 136:* rwm", 12)
+
+
+def test_device_rule_that_is_refused_is_named(v1, monkeypatch):
+    """
+    The lines go to the kernel by one write each, and the error has the one that it refused.
+    """
+    written = []
+
+    def write(fd, data):
+        written.append(data)
+        if data == b"c 1:5 rwm\n":
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    manager = v1.open("/box")
+    monkeypatch.setattr("libcgroups.files.posix.write", write)
+
+    with pytest.raises(ControlFileError) as e:
+        manager.apply(LinuxResources(devices=(LinuxDeviceCgroup(False, access="rwm"),)))
+
+    text = 'write "c 1:5 rwm" to devices.allow of /box: Invalid argument'
+    assert (str(e.value), e.value.errno) == (text, errno.EINVAL)
+    assert written[:2] == [b"a\n", b"b *:* m\n"]
 
 
 def test_frozen_by_a_parent_is_not_own(v1):

@@ -89,6 +89,19 @@ class Directory:
         except OSError as e:
             raise ControlFileError(path, value, e.errno or 0, self.name) from e
 
+    def write_lines(self, file: str, lines: list[str]) -> None:
+        """Give the file one line after the other, each by a write(2) of its own."""
+        path, line = f"{self.path}/{file}", lines[0]
+        try:
+            fd = posix.open(path, _WRITE)
+            try:
+                for line in lines:
+                    posix.write(fd, f"{line}\n".encode())
+            finally:
+                posix.close(fd)
+        except OSError as e:
+            raise ControlFileError(path, line, e.errno or 0, self.name) from e
+
     def join(self, pid: int, errno: int, reason: str) -> None:
         """Move a process here; `reason` is what `errno` means in this hierarchy."""
         for attempt in range(5):
