@@ -4,7 +4,7 @@ import os
 import pytest
 
 from libcgroups import ControlFileError
-from libcgroups.files import remove_tree
+from libcgroups.files import remove_tree, signal
 
 
 class Clock:
@@ -68,3 +68,15 @@ def test_a_process_that_never_leaves(tmp_path, clock, leaves, below):
         remove_tree(str(tmp_path), lambda path: None)
 
     assert 5 < clock.now < 15
+
+
+def test_a_process_of_another_pid_namespace_is_not_our_group(monkeypatch):
+    """
+    v2 lists it as 0, which kill(2) takes for the caller's process group.
+    """
+    killed = []
+    monkeypatch.setattr("libcgroups.files.posix.kill", lambda *given: killed.append(given))
+
+    signal((0, 17), 15)
+
+    assert killed == [(17, 15)]

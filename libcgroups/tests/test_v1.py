@@ -354,3 +354,43 @@ def test_root_leaves_nothing_out(v1, not_in_pids):
 
     with pytest.raises(ControlFileError, match="mkdir .*/pids/new: Permission denied"):
         v1.manager("/new").create()
+
+
+def test_interrupted_freeze_leaves_nobody_frozen(v1, monkeypatch):
+    """
+    A handler may raise while the processes are waited for.
+    """
+    manager = v1.open("/a")
+
+    def interrupted(directory, file):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Directory, "read", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        manager.freeze()
+
+    assert v1.read("/a", "freezer.state") == "THAWED"
+
+
+def test_removal_does_not_kill_our_own_group(hybrid, monkeypatch):
+    """
+    The v2 hierarchy of a hybrid host lists who is of another pid namespace as 0.
+    """
+    manager = hybrid.open("/a")
+    killed = []
+    monkeypatch.setattr("libcgroups.files.posix.kill", lambda *given: killed.append(given))
+    busy = OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+    answers = [busy, busy]
+
+    def rmdir(path):
+        if path.startswith(f"{hybrid.root}/unified") and answers:
+            raise answers.pop()
+
+    monkeypatch.setattr("libcgroups.files.posix.rmdir", rmdir)
+    with open(f"{manager.paths['']}/cgroup.procs", "w") as file:
+        file.write("0\n17\n")
+
+    manager.remove()
+
+    assert killed == [(17, 9)]

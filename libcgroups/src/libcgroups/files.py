@@ -213,6 +213,8 @@ def children(path: str) -> list[str]:
 def signal(pids: Iterable[int], number: int) -> None:
     """Signal processes; one that has ended meanwhile is no fault."""
     for pid in pids:
+        if not pid:
+            continue  # v2 lists so who is of another pid namespace; kill(2) would take our group
         try:
             posix.kill(pid, number)
         except OSError as e:

@@ -36,7 +36,7 @@ def freeze(freezer: Directory) -> None:
             if freezer.read("freezer.state") == "FROZEN":
                 return
         raise CgroupError("unable to freeze")
-    except CgroupError:
+    except BaseException:  # who is interrupted leaves nobody frozen either
         try:
             freezer.write("freezer.state", "THAWED")
         except ControlFileError:

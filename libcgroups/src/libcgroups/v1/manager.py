@@ -267,6 +267,6 @@ def _pids(path: str, *, recursive: bool) -> tuple[int, ...]:
 def _kill_in(path: str) -> None:
     for pid in _pids(path, recursive=True):
         try:
-            posix.kill(pid, 9)
-        except OSError:
-            continue  # gone by itself
+            files.signal((pid,), 9)
+        except CgroupError:
+            continue  # best effort: the removal that needs it tells
