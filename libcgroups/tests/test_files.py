@@ -4,7 +4,7 @@ import os
 import pytest
 
 from libcgroups import ControlFileError
-from libcgroups.files import remove_tree, signal
+from libcgroups.files import Directory, remove_tree, signal
 
 
 class Clock:
@@ -80,3 +80,23 @@ def test_a_process_of_another_pid_namespace_is_not_our_group(monkeypatch):
     signal((0, 17), 15)
 
     assert killed == [(17, 15)]
+
+
+@pytest.mark.parametrize("fixture", ["v2", "hybrid"])
+def test_cgroup_that_goes_while_it_is_killed(request, monkeypatch, fixture):
+    """
+    systemd removes a scope as soon as its last process has ended.
+    """
+    manager = request.getfixturevalue(fixture).open("/a")
+    write = Directory.write
+
+    def gone(directory, file, value):
+        if file == "cgroup.kill":
+            os.unlink(f"{directory.path}/{file}")
+        write(directory, file, value)
+
+    monkeypatch.setattr(Directory, "write", gone)
+
+    manager.kill(9)
+
+    assert not os.path.exists(f"{manager.paths['']}/cgroup.kill")

@@ -52,8 +52,7 @@ def kill(manager: Manager, signal: int) -> None:
     was_frozen = manager.is_frozen()
     if signal == _SIGKILL and (unified := manager.paths.get("")):
         # At once and without a race, if the host is hybrid and the kernel 5.14.
-        if (directory := Directory(unified)).has("cgroup.kill"):
-            directory.write("cgroup.kill", "1")
+        Directory(unified).kill()
     elif freezer is not None and not was_frozen:
         # Nobody may fork between the reading of the list and the signals.
         freeze(freezer)

@@ -224,8 +224,8 @@ class Manager:
 
     def kill(self, signal: int) -> None:
         self.hierarchies[0].refuse_root()
-        if signal == _SIGKILL and self.directory.has("cgroup.kill"):
-            return self.directory.write("cgroup.kill", "1")
+        if signal == _SIGKILL and self.directory.kill():
+            return
         from .freezer import signal_all
 
         signal_all(self, signal)
