@@ -127,27 +127,25 @@ def test_everything():
     ("current", "target", "lines"),
     [
         pytest.param(
-            None, access_of(allow("c 1:3 r")), [(False, "a"), (True, "c 1:3 r")], id="unknown"
+            None, access_of(allow("c 1:3 r")), [(False, ["a"]), (True, ["c 1:3 r"])], id="unknown"
         ),
         pytest.param(
-            access_of(ALLOW_ALL), access_of(), [(False, "a")], id="from-allow-all-nothing-is-known"
+            access_of(ALLOW_ALL),
+            access_of(),
+            [(False, ["a"])],
+            id="from-allow-all-nothing-is-known",
         ),
         pytest.param(
             access_of(allow("c 1:3 rw"), allow("c 1:5 r")),
             access_of(allow("c 1:3 rm"), allow("c 1:7 r")),
-            [
-                (False, "c 1:3 w"),
-                (False, "c 1:5 r"),
-                (True, "c 1:3 m"),
-                (True, "c 1:7 r"),
-            ],
+            [(False, ["c 1:3 w", "c 1:5 r"]), (True, ["c 1:3 m", "c 1:7 r"])],
             id="only-what-differs",
         ),
         pytest.param(access_of(), access_of(), [], id="nothing-to-do"),
         pytest.param(
             access_of(),
             access_of(ALLOW_ALL, deny("b *:* w")),
-            [(True, "a"), (False, "b *:* w")],
+            [(True, ["a"]), (False, ["b *:* w"])],
             id="to-allow-all",
         ),
     ],
@@ -224,8 +222,9 @@ def test_transition_leads_to_the_target(first, second):
         return
     known = None if current.allow else current
 
-    for allows, line in transition(known, target):
-        write_as_kernel(current, allows, "a *:* rwm" if line == "a" else line)
+    for allows, lines in transition(known, target):
+        for line in lines:
+            write_as_kernel(current, allows, "a *:* rwm" if line == "a" else line)
 
     assert current == target
 

@@ -17,6 +17,8 @@ from libcgroups import (
 )
 from libcgroups.testing import RecordingManager
 
+SEEDED = ("cpuset.cpus", "cpuset.mems")  # of a fake v1's root
+
 
 @pytest.mark.parametrize(
     ("fixture", "kind"), [("v1", "v1"), ("hybrid", "v1"), ("v2", "v2")], ids=["v1", "hybrid", "v2"]
@@ -45,6 +47,32 @@ def test_no_systemd(v2):
         pytest.skip("needs a host without systemd")
     with pytest.raises(CgroupError, match="systemd not running on this host, cannot use systemd"):
         open_manager(None, container_id="x", systemd=True, root=v2.root, proc=v2.proc)
+
+
+@pytest.mark.parametrize("fixture", ["v1", "hybrid", "v2"])
+@pytest.mark.parametrize("saved", [False, True], ids=["opened", "loaded"])
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_root_is_nobodys_to_kill_or_remove(request, monkeypatch, fixture, saved, slash):
+    """
+    A spec may say "/", where all processes of the host are, and so may a state.
+    """
+    tree = request.getfixturevalue(fixture)
+    files = {"v1": ("cgroup.procs",), "v2": ("cgroup.procs", "cgroup.threads")}
+    for file in files.get(fixture, ()):
+        tree.write("/", file, "17\n")
+    manager = tree.manager("/")
+    if saved:
+        state = manager.to_state()
+        paths = {key: path.rstrip("/") + slash for key, path in state.paths.items()}
+        manager = load_manager(state.replace(paths=paths))
+    monkeypatch.setattr("libcgroups.files.posix.kill", lambda *_: pytest.fail("killed"))
+    monkeypatch.setattr("libcgroups.files.posix.rmdir", lambda _: pytest.fail("removed"))
+
+    with pytest.raises(CgroupError, match="is the root of its hierarchy"):
+        manager.kill(9)
+    manager.remove()
+
+    assert tree.changed("/").keys() <= {"cgroup.procs", "cgroup.threads", *SEEDED}
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from libcgroups import CgroupError, CgroupState, load_manager
-from libcgroups.paths import clean, own_cgroups
+from libcgroups.paths import clean, own_cgroups, saved_hierarchy
 from libcgroups.testing import fake_v1, fake_v2
 
 
@@ -158,3 +158,25 @@ def test_state_finds_the_same_cgroup(tmp_path, make):
     assert again.paths == manager.paths
     assert again.to_state() == manager.to_state()
     assert again.exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "path", "mount"),
+    [
+        pytest.param("pids", "/r/pids/a/b", "/r/pids", id="controller"),
+        pytest.param("cpu,cpuacct", "/r/cpu/a", "/r/cpu", id="one-of-two"),
+        pytest.param("name=systemd", "/r/systemd/a", "/r/systemd", id="named"),
+        pytest.param("", "/r/unified/a", "/r/unified", id="v2"),
+        pytest.param("pids", "/r/pids", "/r/pids", id="root"),
+        pytest.param("pids", "/r/pids/", "/r/pids", id="root-as-it-is-saved"),
+        pytest.param("pids", "/elsewhere/a", "", id="nothing-mounted-there"),
+    ],
+)
+def test_mount_point_of_a_saved_cgroup(key, path, mount):
+    """
+    A state has whole paths; where the hierarchy begins tells its root from a cgroup.
+    """
+    found = saved_hierarchy("/r", key, path)
+
+    assert (found.path, found.mount) == (path, mount)
+    assert found.is_root == (path.rstrip("/") == mount)

@@ -10,7 +10,6 @@ from libcgroups.stats import (
     Psi,
     RdmaUse,
     Stats,
-    read_list,
 )
 
 PSI = (
@@ -156,11 +155,3 @@ def test_measurements_are_records(v2):
     stats = v2.open("/a").stats()
 
     assert Stats.from_json(stats.to_json()) == stats
-
-
-def test_lists():
-    """
-    The kernel's lists are ranges.
-    """
-    assert read_list("0-2,7\n") == (0, 1, 2, 7)
-    assert read_list(None) == ()

@@ -1,3 +1,4 @@
+import errno
 import re
 
 import pytest
@@ -14,12 +15,13 @@ from libcgroups import (
     LinuxResources,
     load_manager,
 )
+from libcgroups._abi import ffi
 from libcgroups.files import Directory
 from libcgroups.systemd.annotations import parse_value, properties
-from libcgroups.systemd.bus import split_signature
+from libcgroups.systemd.bus import Bus, split_signature
 from libcgroups.systemd.manager import open_systemd
 from libcgroups.systemd.names import expand_slice, parse_path
-from libcgroups.systemd.properties import INFINITY, bit_mask, v1_properties, v2_properties
+from libcgroups.systemd.properties import INFINITY, v1_properties, v2_properties
 from libcgroups.systemd.units import Units
 
 
@@ -131,16 +133,6 @@ def test_annotations_cannot_give_orders(name):
 
 
 @pytest.mark.parametrize(
-    ("text", "mask"), [("0-3,7", b"\x8f"), ("8", b"\0\1"), ("0", b"\1"), ("1, 2", b"\6")]
-)
-def test_bit_mask(text, mask):
-    """
-    The lowest CPU is the lowest bit of the first byte.
-    """
-    assert bit_mask(text) == mask
-
-
-@pytest.mark.parametrize(
     ("resources", "expected"),
     [
         pytest.param({"pids": LinuxPids(limit=0)}, {"TasksMax": 1}, id="pids-zero"),
@@ -192,6 +184,22 @@ def test_v2_properties(tmp_path, resources, expected):
     found = v2_properties(LinuxResources(**resources), Directory(str(tmp_path)))
 
     assert {name: value for name, _, value in found} == expected
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        pytest.param({"cpu": LinuxCPU(cpus="0-9999999999")}, id="cpus"),
+        pytest.param({"cpu": LinuxCPU(mems="0-9999999999")}, id="mems"),
+        pytest.param({"unified": {"cpuset.cpus": "0-9999999999"}}, id="unified"),
+    ],
+)
+def test_cpus_that_no_kernel_has(tmp_path, resources):
+    """
+    A mask for ten billion CPUs is not begun.
+    """
+    with pytest.raises(CgroupError, match="'0-9999999999'"):
+        v2_properties(LinuxResources(**resources), Directory(str(tmp_path)))
 
 
 def test_update_of_the_quota_keeps_the_period(v2):
@@ -280,6 +288,7 @@ class FakeBus:
         self.calls = []
         self.refuse = []
         self.result = "done"
+        self.slice = "a.slice"  # which the unit is in
 
     def call(self, member, signature="", *values, **_):
         self.calls.append((member, *values))
@@ -295,7 +304,9 @@ class FakeBus:
         if self.result:
             yield FakeReply(8, "/job/1", "x.scope", self.result)
 
-    def get(self, name):
+    def get(self, name, interface="", path=""):
+        if name == "Slice":
+            return self.slice
         return "/user.slice/user-1000.slice/user@1000.service"
 
 
@@ -374,6 +385,71 @@ def test_stopping_what_is_gone(bus, units):
     units.stop("x.scope")
 
     assert members(bus) == ["subscribe", "StopUnit"]
+
+
+class Library:
+    """A libsystemd with one message, which comes after the waits that are told."""
+
+    def __init__(self, waits):
+        self.waits = waits
+
+    def sd_bus_new(self, holder):
+        return 0
+
+    def sd_bus_set_address(self, bus, address):
+        return 0
+
+    def sd_bus_set_bus_client(self, bus, client):
+        return 0
+
+    def sd_bus_start(self, bus):
+        return 0
+
+    def sd_bus_flush_close_unref(self, bus):
+        pass
+
+    def sd_bus_process(self, bus, holder):
+        if not self.waits:
+            holder[0] = ffi.cast("sd_bus_message *", 1)
+        return 0
+
+    def sd_bus_wait(self, bus, microseconds):
+        return self.waits.pop(0)
+
+    def sd_bus_message_is_signal(self, message, interface, member):
+        return True
+
+    def sd_bus_message_unref(self, message):
+        pass
+
+
+@pytest.fixture
+def connected(monkeypatch):
+    """A bus whose waits end as told."""
+
+    def connect(*waits):
+        library = Library(list(waits))
+        monkeypatch.setattr("libcgroups.systemd.bus._library", lambda: library)
+        return Bus("unix:path=/nowhere")
+
+    return connect
+
+
+def test_a_signal_does_not_end_a_wait(connected):
+    """
+    A handler that raises nothing changes nothing, as elsewhere in Python.
+    """
+    bus = connected(-errno.EINTR, 1, -errno.EINTR)
+
+    assert next(bus.signals("JobRemoved", 30)).is_signal("JobRemoved")
+
+
+def test_a_wait_that_fails(connected):
+    """
+    Other errors of a wait are told.
+    """
+    with pytest.raises(BusError, match="^sd_bus_wait: Connection reset by peer$"):
+        next(connected(-errno.ECONNRESET).signals("JobRemoved", 30))
 
 
 @pytest.fixture
@@ -493,3 +569,91 @@ def test_usage_is_checked_before_the_property(managed, bus, v2):
         manager.apply(LinuxResources(memory=LinuxMemory(limit=50, check_before_update=True)))
 
     assert "SetUnitProperties" not in members(bus)
+
+
+TAKEN = ("StartTransientUnit", "org.freedesktop.systemd1.UnitExists", "exists")
+
+
+@pytest.mark.parametrize("name", ["n", "system.slice"])
+def test_unit_of_another_is_left_alone(managed, bus, v2, name):
+    """
+    Where the name is taken, by a container in any slice or by the host, removal is not for it.
+    """
+    manager = managed(f"a.slice:p:{name}")
+    path = manager.path.removeprefix(v2.root)
+    assert manager.create() is None
+    v2.make(path)  # by the other one, meanwhile
+    v2.write(path, "cgroup.procs", "17\n")
+    bus.refuse = [TAKEN, TAKEN]
+    with pytest.raises(BusError, match="exists"):
+        manager.add(18)
+
+    manager.remove()
+
+    assert "StopUnit" not in members(bus)
+    assert v2.changed(path) == {"cgroup.procs": "17"}
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(lambda m: m.kill(9), id="kill"),
+        pytest.param(lambda m: m.freeze(), id="freeze"),
+        pytest.param(lambda m: m.thaw(), id="thaw"),
+        pytest.param(lambda m: m.chown(1), id="chown"),
+        pytest.param(lambda m: m.apply(LinuxResources(pids=LinuxPids(limit=1))), id="apply"),
+    ],
+)
+def test_nothing_is_done_to_a_unit_before_it_is_ours(managed, bus, v2, act):
+    """
+    A cgroup that is there before `add` is somebody else's.
+    """
+    v2.make("/a.slice/p-n.scope")
+
+    with pytest.raises(CgroupError, match="^unit p-n.scope has not been started$"):
+        act(managed())
+
+    assert (bus.calls, v2.changed("/a.slice/p-n.scope")) == ([], {})
+
+
+@pytest.mark.parametrize("result", ["failed", None], ids=["failed", "never-done"])
+def test_unit_that_does_not_come_to_run_is_ours_to_stop(managed, bus, result):
+    """
+    Once systemd has taken it the name is ours.
+    """
+    manager = managed()
+    bus.result = result
+    with pytest.raises(CgroupError):
+        manager.add(17)
+    bus.result = "done"
+
+    manager.remove()
+
+    assert "StopUnit" in members(bus)
+
+
+@pytest.mark.parametrize(("found", "stopped"), [("a.slice", True), ("b.slice", False)])
+def test_unit_of_a_saved_state_is_stopped_where_it_was(managed, bus, units, found, stopped):
+    """
+    A unit ends with its processes; then another slice may have one of that name.
+    """
+    manager = load_manager(managed().to_state())
+    manager._open_units = units
+    bus.slice = found
+
+    manager.remove()
+
+    assert ("StopUnit" in members(bus)) == stopped
+
+
+def test_unit_that_has_ended_is_not_stopped(managed, bus, units):
+    """
+    That is what mostly becomes of one.
+    """
+    manager = load_manager(managed().to_state())
+    manager._open_units = units
+    bus.refuse = [("GetUnit", "org.freedesktop.systemd1.NoSuchUnit", "gone")]
+
+    manager.remove()
+
+    assert members(bus) == ["GetUnit"]

@@ -232,7 +232,30 @@ def test_device_list_of_a_new_cgroup_is_written_whole(v1):
     manager.apply(LinuxResources(devices=(LinuxDeviceCgroup(False, access="rwm"),)))
 
     assert v1.read("/a", "devices.deny") == "a"
-    assert v1.read("/a", "devices.allow") == "c 136:* rwm"
+    allowed = v1.read("/a", "devices.allow").splitlines()
+    assert (allowed[0], allowed[-1], len(allowed)) == ("b *:* m", "c 136:* rwm", 12)
+
+
+def test_device_rule_that_is_refused_is_named(v1, monkeypatch):
+    """
+    The lines go to the kernel by one write each, and the error has the one that it refused.
+    """
+    written = []
+
+    def write(fd, data):
+        written.append(data)
+        if data == b"c 1:5 rwm\n":
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    manager = v1.open("/box")
+    monkeypatch.setattr("libcgroups.files.posix.write", write)
+
+    with pytest.raises(ControlFileError) as e:
+        manager.apply(LinuxResources(devices=(LinuxDeviceCgroup(False, access="rwm"),)))
+
+    text = 'write "c 1:5 rwm" to devices.allow of /box: Invalid argument'
+    assert (str(e.value), e.value.errno) == (text, errno.EINVAL)
+    assert written[:2] == [b"a\n", b"b *:* m\n"]
 
 
 def test_frozen_by_a_parent_is_not_own(v1):
@@ -331,3 +354,43 @@ def test_root_leaves_nothing_out(v1, not_in_pids):
 
     with pytest.raises(ControlFileError, match="mkdir .*/pids/new: Permission denied"):
         v1.manager("/new").create()
+
+
+def test_interrupted_freeze_leaves_nobody_frozen(v1, monkeypatch):
+    """
+    A handler may raise while the processes are waited for.
+    """
+    manager = v1.open("/a")
+
+    def interrupted(directory, file):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Directory, "read", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        manager.freeze()
+
+    assert v1.read("/a", "freezer.state") == "THAWED"
+
+
+def test_removal_does_not_kill_our_own_group(hybrid, monkeypatch):
+    """
+    The v2 hierarchy of a hybrid host lists who is of another pid namespace as 0.
+    """
+    manager = hybrid.open("/a")
+    killed = []
+    monkeypatch.setattr("libcgroups.files.posix.kill", lambda *given: killed.append(given))
+    busy = OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+    answers = [busy, busy]
+
+    def rmdir(path):
+        if path.startswith(f"{hybrid.root}/unified") and answers:
+            raise answers.pop()
+
+    monkeypatch.setattr("libcgroups.files.posix.rmdir", rmdir)
+    with open(f"{manager.paths['']}/cgroup.procs", "w") as file:
+        file.write("0\n17\n")
+
+    manager.remove()
+
+    assert killed == [(17, 9)]

@@ -402,3 +402,33 @@ def test_page_size_is_no_path(v2):
 
     with pytest.raises(CgroupError, match="is not the name of a control file"):
         v2.open("/a").apply(LinuxResources(hugepage_limits=limit))
+
+
+def test_interrupted_freeze_leaves_nobody_frozen(v2, monkeypatch):
+    """
+    A handler may raise while the processes are waited for.
+    """
+    manager = v2.open("/a")
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("libcgroups.v2.freezer.select.poll", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        manager.freeze()
+
+    assert v2.read("/a", "cgroup.freeze") == "0"
+
+
+def test_freeze_of_a_cgroup_that_goes(v2):
+    """
+    Is an error like any other of a control file.
+    """
+    manager = v2.open("/a")
+    os.unlink(v2.file("/a", "cgroup.events"))
+
+    with pytest.raises(ControlFileError, match=r"^read cgroup.events of /a: No such file"):
+        manager.freeze()
+
+    assert v2.read("/a", "cgroup.freeze") == "0"

@@ -1,6 +1,8 @@
 """Unusual documents and images: what is legal works, what is meant to trick does not."""
 
 import os
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,39 @@ def test_force_ends_a_container_whose_state_is_damaged(workshop):
     (workshop.root / container.id / "state.json").write_text("{")
     assert told(container.delete("--force")) == (0, "", "")
     assert workshop.reap(pid) == -9
+
+
+@pytest.fixture
+def other():
+    """A process that is no container's."""
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        time.sleep(0.2)
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("minutes", [0, 1], ids=["there-before", "came-later"])
+def test_force_spares_who_else_is_in_the_cgroup_of_that_name(workshop, other, minutes):
+    """Without a state nobody knows whose a process is: one that cannot be init is left alone."""
+    container = workshop.create("exit 0")
+    container.start()
+    container.wait()
+    folder, log = workshop.root / container.id, workshop.folder / "log"
+    (folder / "state.json").write_text("{")
+    kept = os.stat(folder / "config.json").st_mtime - minutes * 60
+    os.utime(folder / "config.json", (kept, kept))
+    for cgroup in workshop.cgroups():
+        Path(cgroup, "cgroup.procs").write_text(str(other.pid))
+
+    result = workshop.pyoci("delete", "--force", container.id, globals=("--debug", "--log", log))
+
+    assert (result.status, folder.exists()) == (0, False)
+    assert "may be somebody else's" in log.read_text()
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+    for cgroup in reversed(workshop.cgroups()):
+        os.rmdir(cgroup)
 
 
 @pytest.mark.parametrize("length", [1, 200, 255])

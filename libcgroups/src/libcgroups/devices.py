@@ -128,22 +128,31 @@ def parse_list(text: str) -> DeviceAccess:
     return access
 
 
-def transition(current: DeviceAccess | None, target: DeviceAccess) -> Iterator[tuple[bool, str]]:
-    """Return the lines that lead from one to the other: (allow, "c 1:3 rwm").
+def transition(
+    current: DeviceAccess | None, target: DeviceAccess
+) -> Iterator[tuple[bool, list[str]]]:
+    """Return the lines that lead from one to the other: (allow, ["c 1:3 rwm"]).
 
     Only what differs: a running program never loses a device for a moment.  `current` is None
     where it is unknown.
     """
     if current is None or current.allow or target.allow:
         # The exceptions from allow-all cannot be read back, so nothing is known of them.
-        yield target.allow, "a"
+        yield target.allow, ["a"]
         current = DeviceAccess(target.allow)
-    for key, access in sorted(current.exceptions.items()):
-        if gone := access & ~target.exceptions.get(key, 0):
-            yield target.allow, _text(key, gone)
-    for key, access in sorted(target.exceptions.items()):
-        if new := access & ~current.exceptions.get(key, 0):
-            yield not target.allow, _text(key, new)
+    if gone := _lines(current, target):
+        yield target.allow, gone
+    if new := _lines(target, current):
+        yield not target.allow, new
+
+
+def _lines(one: DeviceAccess, other: DeviceAccess) -> list[str]:
+    """Return what exceptions the one has and not the other."""
+    return [
+        _text(key, left)
+        for key, access in sorted(one.exceptions.items())
+        if (left := access & ~other.exceptions.get(key, 0))
+    ]
 
 
 def parse_access(letters: str | None, index: int) -> int:

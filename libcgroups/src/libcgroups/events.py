@@ -62,7 +62,7 @@ class Events:
                 return ()
             # v1 does not say when the last process ends, so look now and then.
             rest = _LOOK if left is None else min(left, _LOOK)
-            select.select([self._fd], [], [], rest)
+            self._is_readable(rest)
         return found
 
     def __iter__(self) -> Iterator[str]:
@@ -100,8 +100,14 @@ class Events:
         return not exists(self._path) or not directory.find("cgroup.procs")
 
     def _drain(self) -> None:
-        while select.select([self._fd], [], [], 0)[0]:
+        while self._is_readable(0):
             posix.read(self._fd, 4096)
+
+    def _is_readable(self, seconds: float) -> bool:
+        """Wait for it, at most that long.  By poll(2): select(2) takes no fd from 1024 on."""
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
 
 
 _LOOK = 1.0  # seconds

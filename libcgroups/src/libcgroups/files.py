@@ -9,6 +9,7 @@ to the kernel; it makes a fake tree's files behave.
 from __future__ import annotations
 
 import posix
+import time
 from errno import EACCES, EBUSY, EINVAL, ENODEV, ENOENT, EOPNOTSUPP, EPERM, EROFS, ESRCH
 
 from ._record import Record
@@ -25,6 +26,8 @@ ABSENT = (ENOENT, ENODEV, EOPNOTSUPP)
 
 # How the kernel refuses a cgroup that belongs to others.
 REFUSED = (EACCES, EPERM, EROFS)
+# Seconds.  A killed process leaves once its memory is given back: of hundreds of gigabytes slowly.
+_PATIENCE = 10.0
 
 
 class Write(Record):
@@ -86,6 +89,31 @@ class Directory:
         except OSError as e:
             raise ControlFileError(path, value, e.errno or 0, self.name) from e
 
+    def write_lines(self, file: str, lines: list[str]) -> None:
+        """Give the file one line after the other, each by a write(2) of its own."""
+        path, line = f"{self.path}/{file}", lines[0]
+        try:
+            fd = posix.open(path, _WRITE)
+            try:
+                for line in lines:
+                    posix.write(fd, f"{line}\n".encode())
+            finally:
+                posix.close(fd)
+        except OSError as e:
+            raise ControlFileError(path, line, e.errno or 0, self.name) from e
+
+    def kill(self) -> bool:
+        """Kill every process here and below at once; False if the kernel cannot.  Linux 5.14."""
+        if not self.has("cgroup.kill"):
+            return False
+        try:
+            self.write("cgroup.kill", "1")
+        except ControlFileError as e:
+            if e.errno not in (ENOENT, ENODEV):
+                raise
+            # Gone meanwhile, and nobody was left: systemd removes a scope with its last process.
+        return True
+
     def join(self, pid: int, errno: int, reason: str) -> None:
         """Move a process here; `reason` is what `errno` means in this hierarchy."""
         for attempt in range(5):
@@ -98,8 +126,6 @@ class Directory:
                 # EINVAL: a task that has not fully started yet
                 if e.errno != EINVAL or attempt == 4:
                     raise
-            import time
-
             time.sleep(0.03)
 
     def write_all(
@@ -199,6 +225,8 @@ def children(path: str) -> list[str]:
 def signal(pids: Iterable[int], number: int) -> None:
     """Signal processes; one that has ended meanwhile is no fault."""
     for pid in pids:
+        if not pid:
+            continue  # v2 lists so who is of another pid namespace; kill(2) would take our group
         try:
             posix.kill(pid, number)
         except OSError as e:
@@ -211,23 +239,25 @@ def remove_tree(path: str, kill: Callable[[str], None]) -> None:
     """Remove a cgroup and those below it.
 
     A cgroup cannot be removed while it has processes or children: children go first, then what
-    is left inside is killed and given time to leave (a second in all).
+    is left inside is killed and given time to leave (all of them together `_PATIENCE`).
     """
-    import time
+    _remove_until(time.monotonic() + _PATIENCE, path, kill)
 
-    delay = 0.001
-    for attempt in range(12):
+
+def _remove_until(end: float, path: str, kill: Callable[[str], None]) -> None:
+    delay = 0.0
+    while True:
         try:
             posix.rmdir(path)
             return
         except FileNotFoundError:
             return
         except OSError as e:
-            if e.errno != EBUSY or attempt == 11:
+            if e.errno != EBUSY or time.monotonic() >= end:
                 raise ControlFileError(path, None, e.errno or 0, "", "rmdir") from e
         for child in children(path):
-            remove_tree(child, kill)
-        if attempt:
+            _remove_until(end, child, kill)
+        if delay:  # not the first time: children may have been all that was in the way
             kill(path)
             time.sleep(delay)
-            delay = min(delay * 2, 0.1)
+        delay = min(delay * 2 or 0.001, 0.1)

@@ -26,6 +26,18 @@ class Hierarchy:
     def path(self) -> str:
         return self.mount + self.inside
 
+    @property
+    def is_root(self) -> bool:
+        """Whether the cgroup is the mount point itself, with every process of the hierarchy."""
+        return bool(self.mount) and not self.inside.strip("/")
+
+    def refuse_root(self) -> None:
+        """Raise CgroupError before a signal to every process, ourselves included."""
+        if self.is_root:
+            raise CgroupError(
+                f"{self.path} is the root of its hierarchy, and no container's cgroup"
+            )
+
 
 def clean(path: str) -> str:
     """Return `path` without empty, "." and ".." parts, absolute; ".." cannot leave the root."""
@@ -91,7 +103,7 @@ def find_hierarchies(root: str, proc: str, path: str) -> list[Hierarchy]:
         if mount is None and key and key[:5] != "name=":
             if mounts is None:
                 mounts = _mounted(proc)
-            mount = next((m for words, m in mounts if set(key.split(",")) <= words), None)
+            mount = _mount_of(key, mounts)
         if mount is None:
             continue
         if path[:1] != "/" and base != "/" and not exists(mount + base):
@@ -100,13 +112,33 @@ def find_hierarchies(root: str, proc: str, path: str) -> list[Hierarchy]:
     return found
 
 
+def saved_hierarchy(root: str, key: str, path: str) -> Hierarchy:
+    """Return the hierarchy of a cgroup whose path is known, and where it is inside."""
+    for mount in _usual_mounts(root, key):
+        if f"{path}/".startswith(f"{mount}/"):
+            break
+    else:
+        mount = _mount_of(key, _mounted("/proc")) or ""
+        if not f"{path}/".startswith(f"{mount}/"):
+            mount = ""  # unmounted by now
+    return Hierarchy(key, mount, inside=path.removeprefix(mount))
+
+
 def _usual_mount(root: str, key: str) -> str | None:
-    names = [key.removeprefix("name=")] if key else ["unified"]
-    for name in names + (key.split(",") if "," in key else []):
+    for mount in _usual_mounts(root, key):
         # Its cgroup.procs, not the folder: an empty folder is no hierarchy.
-        if exists(f"{root}/{name}/cgroup.procs"):
-            return f"{root}/{name}"
+        if exists(f"{mount}/cgroup.procs"):
+            return mount
     return None
+
+
+def _usual_mounts(root: str, key: str) -> list[str]:
+    names = [key.removeprefix("name=")] if key else ["unified"]
+    return [f"{root}/{name}" for name in names + (key.split(",") if "," in key else [])]
+
+
+def _mount_of(key: str, mounts: list[tuple[set[str], str]]) -> str | None:
+    return next((mount for words, mount in mounts if set(key.split(",")) <= words), None)
 
 
 def _mounted(proc: str) -> list[tuple[set[str], str]]:

@@ -170,16 +170,6 @@ def read_pressure(directory: Directory | None, file: str) -> Psi | None:
     return Psi(some=found.get("some"), full=found.get("full"))
 
 
-def read_list(text: str | None) -> tuple[int, ...]:
-    """Return the numbers of a list such as "0-3,7"."""
-    found: list[int] = []
-    for part in (text or "").split(","):
-        if part.strip():
-            low, _, high = part.partition("-")
-            found += range(int(low), int(high or low) + 1)
-    return tuple(found)
-
-
 def read_rdma(directory: Directory | None) -> dict[str, RdmaUse] | None:
     text = directory.find("rdma.current") if directory is not None else None
     if text is None:

@@ -247,3 +247,17 @@ def test_delegated_subgroup(name, sleeper):
         assert os.stat(f"{manager.path}/container/init").st_uid in (os.getuid() or 12345,)
         with open(f"/proc/{sleeper.pid}/cgroup") as f:
             assert f.read().strip().endswith(f"vm-{name}.scope/container/init")
+
+
+@can_have_units
+def test_name_that_is_taken(scope, name, sleeper):
+    """A second container of that name, in whatever slice, is refused and clears nothing."""
+    others = "app.slice" if USER else "vmother.slice"
+    second = open_manager(f"{others}:vm:{name}", container_id=name, systemd=True)
+    second.create()
+    with pytest.raises(CgroupError, match="already"):
+        second.add(sleeper.pid)
+    second.remove()
+    load_manager(second.to_state()).remove()
+    assert show(unit(name), "ActiveState", user=USER)["ActiveState"] == "active"
+    assert scope.pids() == (sleeper.pid,)

@@ -133,7 +133,8 @@ PROCESS = rows(
     ("affinity", {"execCPUAffinity": {"initial": "0-3, 7", "final": "0"}}),
     (
         "odd affinity",
-        {"execCPUAffinity": {"final": "3-1"}},
+        {"execCPUAffinity": {"initial": "0-9999999999", "final": "3-1"}},
+        '$.process.execCPUAffinity.initial: not a list of CPUs, got "0-9999999999"',
         '$.process.execCPUAffinity.final: not a list of CPUs, got "3-1"',
     ),
 )
@@ -505,6 +506,17 @@ RESOURCES = rows(
         '$.linux.resources.cpu.mems: not a list, got "1-"',
     ),
     (
+        "cpus that no kernel has",
+        {"cpu": {"cpus": "0-9999999999", "mems": "65536"}},
+        '$.linux.resources.cpu.cpus: not a list, got "0-9999999999"',
+        '$.linux.resources.cpu.mems: not a list, got "65536"',
+    ),
+    (
+        "a number of thousands of digits",
+        {"cpu": {"cpus": "9" * 5000}},
+        f'$.linux.resources.cpu.cpus: not a list, got "{"9" * 5000}"',
+    ),
+    (
         "idle",
         {"cpu": {"idle": 2}},
         "$.linux.resources.cpu.idle: must be 0 or 1, got 2",
@@ -633,6 +645,11 @@ RARE = rows(
         "memory policy nodes",
         {"memoryPolicy": {"mode": "MPOL_BIND", "nodes": "x"}},
         '$.linux.memoryPolicy.nodes: not a list, got "x"',
+    ),
+    (
+        "memory policy nodes that no kernel has",
+        {"memoryPolicy": {"mode": "MPOL_LOCAL", "nodes": "0-9999999999"}},
+        '$.linux.memoryPolicy.nodes: not a list, got "0-9999999999"',
     ),
     (
         "memory policy with nodes",

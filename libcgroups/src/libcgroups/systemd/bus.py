@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posix
 import time
-from errno import EAGAIN
+from errno import EAGAIN, EINTR
 
 from .._abi import ffi
 from ..errors import BusError
@@ -22,6 +22,8 @@ _BASIC = {"y": "uint8_t", "b": "int", "i": "int32_t", "u": "uint32_t", "t": "uin
           "x": "int64_t", "d": "double"}  # fmt: skip
 _TIMEOUT = 30  # seconds
 _DESTINATION = b"org.freedesktop.systemd1"
+_MANAGER = "org.freedesktop.systemd1.Manager"
+_PATH = "/org/freedesktop/systemd1"
 
 
 # Kept for good: cffi unloads a library with its last reference, and a message that is freed after
@@ -70,8 +72,8 @@ class Bus:
         member: str,
         signature: str = "",
         *values: Any,
-        interface: str = "org.freedesktop.systemd1.Manager",
-        path: str = "/org/freedesktop/systemd1",
+        interface: str = _MANAGER,
+        path: str = _PATH,
         destination: bytes | None = _DESTINATION,
     ) -> Message:
         """Call a method and return its reply.  Raises BusError."""
@@ -107,12 +109,10 @@ class Bus:
             self._lib.sd_bus_error_free(error)
         raise BusError(name, f"{member}: {text}", -result)
 
-    def get(self, name: str) -> Any:
-        """Return a property of the manager, of a basic type."""
-        reply = self.call(
-            "Get", "ss", "org.freedesktop.systemd1.Manager", name,
-            interface="org.freedesktop.DBus.Properties",
-        )  # fmt: skip
+    def get(self, name: str, interface: str = _MANAGER, path: str = _PATH) -> Any:
+        """Return a property that is a text, the manager's or another object's."""
+        properties = "org.freedesktop.DBus.Properties"
+        reply = self.call("Get", "ss", interface, name, interface=properties, path=path)
         return reply.read_variant("s")
 
     def subscribe(self) -> None:
@@ -138,7 +138,10 @@ class Bus:
                 if message.is_signal(member):
                     yield message
             elif not did:
-                self._check(self._lib.sd_bus_wait(self._bus, int(left * 1_000_000)), "sd_bus_wait")
+                result = self._lib.sd_bus_wait(self._bus, int(left * 1_000_000))
+                # A signal: its handler in Python runs now, and if it raises nothing we wait on.
+                if result != -EINTR:
+                    self._check(result, "sd_bus_wait")
 
     def _check(self, result: int, what: str) -> int:
         if result < 0:

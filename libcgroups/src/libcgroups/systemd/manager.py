@@ -146,8 +146,9 @@ class Manager:
             found += [("Delegate", "b", True), ("PIDs", "au", [pid])]
         names = [name for name, _, _ in self._extra]
         found = [item for item in found if item[0] not in names] + self._extra
-        self._units.start(self._unit.name, found)
-        self._started = True
+        job = self._units.begin(self._unit.name, found)
+        self._started = True  # ours from here on, also if it does not come to run
+        self._units.finish(self._unit.name, job)
         self._settle(pid, is_slice=is_slice)
 
     def _settle(self, pid: int, *, is_slice: bool) -> None:
@@ -165,10 +166,24 @@ class Manager:
             raise
 
     def remove(self) -> None:
+        if not self._started:
+            return  # a unit of that name, and what is in its cgroup, would be another container's
         if self._inner.pids():
             self._inner.kill(_SIGKILL)  # StopUnit would ask politely, and wait for 90 s
-        self._units.stop(self._unit.name)
+        if self._is_still_ours():
+            self._units.stop(self._unit.name)
         self._inner.remove()
+
+    def _is_still_ours(self) -> bool:
+        """Whether the unit is in our slice: it may have ended, and its name be another's by now."""
+        name = self._unit.name  # that of a slice says where it is
+        return name.endswith(".slice") or self._units.slice_of(name) == self._unit.slice
+
+    def _ours(self) -> V1 | V2:
+        """Return the cgroup by its files.  Raises CgroupError while it may be somebody else's."""
+        if not self._started:
+            raise CgroupError(f"unit {self._unit.name} has not been started")
+        return self._inner
 
     def __enter__(self) -> Self:
         return self
@@ -177,18 +192,19 @@ class Manager:
         self.remove()
 
     def chown(self, uid: int, sub: str = "") -> None:
-        self._inner.chown(uid, f"{self._sub}/{sub}")
+        self._ours().chown(uid, f"{self._sub}/{sub}")
 
     # -- limits
 
     def apply(self, resources: LinuxResources) -> None:
+        inner = self._ours()
         if self._is_v2:
             from .properties import v2_properties as properties
         else:
             if resources.unified:
                 raise CgroupError("invalid configuration: cannot use unified on cgroup v1")
             from .properties import v1_properties as properties
-        directory = self._inner.directory_of("cpu") or files.Directory(self.path)
+        directory = inner.directory_of("cpu") or files.Directory(self.path)
         if self._is_v2 and resources.memory is not None:
             from ..v2.memory import check_usage
 
@@ -196,7 +212,7 @@ class Manager:
             check_usage(resources.memory, directory)
         if wanted := properties(resources, directory):
             self._set(wanted, with_devices=resources.devices is not None)
-        self._inner.apply(resources)
+        inner.apply(resources)
 
     def _set(self, wanted: list[Property], *, with_devices: bool) -> None:
         # On v1 systemd empties the device list before it fills it again: nobody may run between.
@@ -212,10 +228,10 @@ class Manager:
     # -- what goes on: by the files
 
     def freeze(self) -> None:
-        self._inner.freeze()
+        self._ours().freeze()
 
     def thaw(self) -> None:
-        self._inner.thaw()
+        self._ours().thaw()
 
     def is_frozen(self) -> bool:
         return self._inner.is_frozen()
@@ -224,7 +240,7 @@ class Manager:
         return self._inner.pids(recursive)
 
     def kill(self, signal: int) -> None:
-        self._inner.kill(signal)
+        self._ours().kill(signal)
 
     def oom_kills(self) -> int | None:
         return self._inner.oom_kills()

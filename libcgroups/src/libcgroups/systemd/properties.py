@@ -10,6 +10,7 @@ from __future__ import annotations
 from ..devices import ANY, access_letters, resolve
 from ..errors import CgroupError
 from ..files import Directory
+from ..lists import bit_mask
 from ..v2.cpu import DEFAULT_PERIOD, bandwidth, weight
 from ..v2.memory import swap_alone
 
@@ -100,20 +101,6 @@ def _cpuset(cpu: LinuxCPU) -> Iterator[Property]:
         yield "AllowedCPUs", "ay", bit_mask(cpu.cpus)
     if cpu.mems:
         yield "AllowedMemoryNodes", "ay", bit_mask(cpu.mems)
-
-
-def bit_mask(text: str) -> bytes:
-    """Turn a list such as "0-3,7" into a bit mask, lowest byte first."""
-    mask = 0
-    try:
-        for part in text.split(","):
-            if part.strip():
-                low, _, high = part.partition("-")
-                for bit in range(int(low), int(high or low) + 1):
-                    mask |= 1 << bit
-    except ValueError:
-        raise CgroupError(f"invalid list of CPUs or memory nodes {text!r}") from None
-    return mask.to_bytes((mask.bit_length() + 7) // 8 or 1, "little")
 
 
 def _devices(rules: Iterable[LinuxDeviceCgroup]) -> Iterator[Property]:

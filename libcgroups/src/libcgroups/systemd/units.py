@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 _PATIENCE = 30  # seconds for a job
 _EXISTS = "org.freedesktop.systemd1.UnitExists"
-_NO_SUCH = ("org.freedesktop.systemd1.NoSuchUnit", "org.freedesktop.systemd1.UnitNotLoaded")
+_NO_SUCH = (
+    "org.freedesktop.systemd1.NoSuchUnit",
+    "org.freedesktop.systemd1.UnitNotLoaded",
+    "org.freedesktop.DBus.Error.UnknownObject",  # it went between two calls
+)
+_SCOPE = "org.freedesktop.systemd1.Scope"
 _UNKNOWN = "Cannot set property "  # "... X, or unknown property"
 
 
@@ -41,16 +46,23 @@ class Units:
 
     def start(self, unit: str, properties: list[Property]) -> None:
         """Start a transient unit, and return when it runs."""
+        self.finish(unit, self.begin(unit, properties))
+
+    def begin(self, unit: str, properties: list[Property]) -> str:
+        """Have a transient unit started; return the job.  From then on the unit is ours.
+
+        Raises BusError where there is a unit of that name: it is somebody else's.
+        """
         try:
-            self._start(unit, properties)
+            return self._begin(unit, properties)
         except BusError as e:
             if e.name != _EXISTS:
                 raise
             # Left from one that failed; if it is in use, the second try says so.
             self.reset_failed(unit)
-            self._start(unit, properties)
+            return self._begin(unit, properties)
 
-    def _start(self, unit: str, properties: list[Property]) -> None:
+    def _begin(self, unit: str, properties: list[Property]) -> str:
         self._subscribe()
 
         def call(known: list[Property]) -> str:
@@ -59,9 +71,11 @@ class Units:
             )
             return str(reply.read("o"))
 
-        job = self._without_unknown(call, properties)
-        result = self._wait(job)
-        if result != "done":
+        return self._without_unknown(call, properties)
+
+    def finish(self, unit: str, job: str) -> None:
+        """Return when the job of `begin` is done."""
+        if (result := self._wait(job)) != "done":
             self.reset_failed(unit)
             raise CgroupError(f"error creating systemd unit `{unit}`: got `{result}`")
 
@@ -102,6 +116,16 @@ class Units:
             return
         self._wait(job)
         self.reset_failed(unit)
+
+    def slice_of(self, unit: str) -> str | None:
+        """Return the slice that a scope is in; None if there is no such unit."""
+        try:
+            path = self._bus.call("GetUnit", "s", unit).read("o")
+            return str(self._bus.get("Slice", _SCOPE, path))
+        except BusError as e:
+            if e.name not in _NO_SUCH:
+                raise
+            return None
 
     def reset_failed(self, unit: str) -> None:
         """Forget that a unit failed.  Best effort: mostly it has not, and is gone by now."""

@@ -26,8 +26,8 @@ def apply(
     target = resolve(rules)
     current = None if fresh else parse_list(directory.read("devices.list"))
     try:
-        for allow, line in transition(current, target):
-            directory.write("devices.allow" if allow else "devices.deny", line)
+        for allow, lines in transition(current, target):
+            directory.write_lines("devices.allow" if allow else "devices.deny", lines)
     except ControlFileError as e:
         # Needs CAP_SYS_ADMIN on the host.  Without it the kernel's checks on device nodes in a
         # user namespace are stricter than any rule could be.

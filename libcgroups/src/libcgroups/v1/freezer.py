@@ -36,7 +36,7 @@ def freeze(freezer: Directory) -> None:
             if freezer.read("freezer.state") == "FROZEN":
                 return
         raise CgroupError("unable to freeze")
-    except CgroupError:
+    except BaseException:  # who is interrupted leaves nobody frozen either
         try:
             freezer.write("freezer.state", "THAWED")
         except ControlFileError:
@@ -52,8 +52,7 @@ def kill(manager: Manager, signal: int) -> None:
     was_frozen = manager.is_frozen()
     if signal == _SIGKILL and (unified := manager.paths.get("")):
         # At once and without a race, if the host is hybrid and the kernel 5.14.
-        if (directory := Directory(unified)).has("cgroup.kill"):
-            directory.write("cgroup.kill", "1")
+        Directory(unified).kill()
     elif freezer is not None and not was_frozen:
         # Nobody may fork between the reading of the list and the signals.
         freeze(freezer)

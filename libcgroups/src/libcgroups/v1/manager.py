@@ -13,7 +13,7 @@ from errno import ENOSPC
 from .. import files
 from ..errors import CgroupError, ControlFileError, ControllerMissing
 from ..files import Directory
-from ..paths import Hierarchy, below
+from ..paths import Hierarchy, below, saved_hierarchy
 from ..state import CgroupState, is_frozen
 
 TYPE_CHECKING = False
@@ -158,7 +158,7 @@ class Manager:
 
     def remove(self) -> None:
         for hierarchy in self.hierarchies:
-            if hierarchy.inside != "/":  # the hierarchy's own root, if a spec says "/"
+            if not hierarchy.is_root:  # as a spec may say
                 files.remove_tree(hierarchy.path, _kill_in)
 
     def chown(self, uid: int, sub: str = "") -> None:
@@ -228,6 +228,8 @@ class Manager:
     def kill(self, signal: int) -> None:
         from .freezer import kill
 
+        for hierarchy in self.hierarchies:
+            hierarchy.refuse_root()
         kill(self, signal)
 
     def oom_kills(self) -> int | None:
@@ -247,7 +249,7 @@ class Manager:
 
 def load(state: CgroupState) -> Manager:
     """Return the manager of a cgroup that was made before."""
-    found = [Hierarchy(key, "", inside=path) for key, path in state.paths.items()]
+    found = [saved_hierarchy(state.root, key, path) for key, path in state.paths.items()]
     return Manager(found, root=state.root)
 
 
@@ -265,6 +267,6 @@ def _pids(path: str, *, recursive: bool) -> tuple[int, ...]:
 def _kill_in(path: str) -> None:
     for pid in _pids(path, recursive=True):
         try:
-            posix.kill(pid, 9)
-        except OSError:
-            continue  # gone by itself
+            files.signal((pid,), 9)
+        except CgroupError:
+            continue  # best effort: the removal that needs it tells

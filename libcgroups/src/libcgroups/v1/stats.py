@@ -5,6 +5,7 @@ from __future__ import annotations
 import posix
 
 from ..files import Directory
+from ..lists import numbers
 from ..stats import (
     BlkioEntry,
     BlkioStats,
@@ -15,7 +16,6 @@ from ..stats import (
     MemoryUse,
     PidsStats,
     Stats,
-    read_list,
     read_number,
     read_rdma,
     read_table,
@@ -166,7 +166,7 @@ def _cpuset(directory: Directory | None) -> CpusetStats | None:
     if directory is None:
         return None
     return CpusetStats(
-        cpus=read_list(directory.find("cpuset.cpus")),
-        mems=read_list(directory.find("cpuset.mems")),
+        cpus=numbers(directory.find("cpuset.cpus") or ""),
+        mems=numbers(directory.find("cpuset.mems") or ""),
         **{name: read_number(directory, f"cpuset.{name}") for name in _CPUSET},
     )

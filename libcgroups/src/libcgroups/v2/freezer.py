@@ -22,7 +22,7 @@ def freeze(directory: Directory) -> None:
     directory.write("cgroup.freeze", "1")
     try:
         _wait(directory)
-    except CgroupError:
+    except BaseException:  # who is interrupted leaves nobody frozen either
         directory.write("cgroup.freeze", "0")
         raise
 
@@ -38,7 +38,11 @@ def thaw(directory: Directory) -> None:
 
 def _wait(directory: Directory) -> None:
     """Wait for "frozen 1".  The kernel wakes who polls cgroup.events when a line changes."""
-    fd = posix.open(f"{directory.path}/cgroup.events", posix.O_RDONLY | posix.O_CLOEXEC)
+    path = f"{directory.path}/cgroup.events"
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError as e:
+        raise ControlFileError(path, None, e.errno or 0, directory.name) from e
     try:
         poll = select.poll()
         poll.register(fd, select.POLLPRI)

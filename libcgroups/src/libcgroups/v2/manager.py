@@ -141,7 +141,7 @@ class Manager:
             raise ControlFileError(e.filename, None, e.errno or 0, "", "open") from e
 
     def remove(self) -> None:
-        if not self._refused and self.path.rstrip("/") != self._root:
+        if not (self._refused or self.hierarchies[0].is_root):
             files.remove_tree(self.path, self._kill_all)
 
     def chown(self, uid: int, sub: str = "") -> None:
@@ -223,8 +223,9 @@ class Manager:
         return () if self._refused else pids(self.path, recursive=recursive)
 
     def kill(self, signal: int) -> None:
-        if signal == _SIGKILL and self.directory.has("cgroup.kill"):
-            return self.directory.write("cgroup.kill", "1")
+        self.hierarchies[0].refuse_root()
+        if signal == _SIGKILL and self.directory.kill():
+            return
         from .freezer import signal_all
 
         signal_all(self, signal)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PATIENCE = 10.0  # seconds until a killed init must be gone
+_INEXACT = 0.1  # seconds that the times of files and processes may be apart
+_AT_ONCE = 10.0  # seconds that create may take from the kept document to init
 _HANGING = 2.0  # seconds that a create has to undo itself once its init was killed
 
 
@@ -85,12 +87,33 @@ def _clear_by_name(id: str, directory: StateDirectory) -> None:
         linux = load_spec(directory.document()).linux
         path = linux.cgroups_path if linux is not None else None
         systemd = path is not None and path.count(":") == 2
-        manager = open_manager(path, container_id=id, systemd=systemd)
-        if manager.exists():
+        # Loaded, so that what is there counts as the container's.
+        manager = load_manager(open_manager(path, container_id=id, systemd=systemd).to_state())
+        if not manager.exists():
+            return
+        if pids := manager.pids():
+            _refuse_others(pids, directory)
             manager.kill(KILL)
-            manager.remove()
+        manager.remove()
     except (OSError, ContainerError, CgroupError) as e:
         _log.warning(f"clear what is left of {id}: {e}")
+
+
+def _refuse_others(pids: tuple[int, ...], directory: StateDirectory) -> None:
+    """Raise CgroupError unless the oldest of them is the container's init, by all we can tell.
+
+    The document is kept right before init is made, and init is alone in its cgroup then.  Who had
+    a cgroup of that name before began earlier, who has taken it since began later.  After a jump
+    of the host's clock nobody is taken for ours.
+    """
+    from libcgroups.errors import CgroupError
+
+    kept = posix.stat("config.json", dir_fd=directory.fd).st_mtime
+    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    started = [tick for pid in pids if (tick := identity.start_time(pid)) is not None]
+    first = boot + min(started, default=0) / posix.sysconf("SC_CLK_TCK")
+    if not -_INEXACT < first - kept < _AT_ONCE:
+        raise CgroupError(f"its cgroup has {len(pids)} process(es) that may be somebody else's")
 
 
 def _refuse_unfinished(directory: StateDirectory) -> None:

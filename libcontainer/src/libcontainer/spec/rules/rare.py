@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .apart import apart
-from .words import is_list_format, quote
+from .words import count_listed, quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,17 +126,10 @@ def _memory_policy(linux: Linux, path: str) -> Iterator[str]:
         yield f"{path}.flags: static and relative nodes exclude each other"
     if "MPOL_F_NUMA_BALANCING" in policy.flags and policy.mode != "MPOL_BIND":
         yield f"{path}.flags: MPOL_F_NUMA_BALANCING is only for MPOL_BIND"
-    if policy.nodes.strip() and not is_list_format(policy.nodes):
+    count = count_listed(policy.nodes) if policy.nodes.strip() else 0
+    if count is None:
         yield f"{path}.nodes: not a list, got {quote(policy.nodes)}"
-    elif policy.nodes.strip() and policy.mode in _WITHOUT_NODES:
-        yield f"memory policy mode requires 0 nodes but got {_count(policy.nodes)}"
-    elif not policy.nodes.strip() and policy.mode in _WITH_NODES:
+    elif count and policy.mode in _WITHOUT_NODES:
+        yield f"memory policy mode requires 0 nodes but got {count}"
+    elif not count and policy.mode in _WITH_NODES:
         yield "memory policy mode requires at least one node but got 0"
-
-
-def _count(nodes: str) -> int:
-    total = 0
-    for part in nodes.split(","):
-        low, _, high = part.partition("-")
-        total += int(high or low) - int(low) + 1
-    return total

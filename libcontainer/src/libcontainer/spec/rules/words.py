@@ -11,18 +11,21 @@ def quote(text: str) -> str:
 
 
 def is_list_format(text: str) -> bool:
-    """Tell whether the text has the form "0-3,7" of the kernel's lists; blanks are allowed.
+    """Tell whether the text has the form "0-3,7" of the kernel's lists; blanks are allowed."""
+    return count_listed(text) is not None
 
-    Kernel: lib/bitmap.c, bitmap_parselist; its group syntax ("0-31:2/8") is not taken.
-    """
-    for part in text.split(","):
-        low, dash, high = part.strip().partition("-")
-        low, high = low.strip(), high.strip()
-        if not (low.isascii() and low.isdecimal()):
-            return False
-        if dash and not (high.isascii() and high.isdecimal() and int(low) <= int(high)):
-            return False
-    return True
+
+def count_listed(text: str) -> int | None:
+    """Return how many numbers such a list names; None if it is none, or names one too large."""
+    from libcgroups.errors import CgroupError  # most documents have no list
+    from libcgroups.lists import ranges
+
+    if not all([part.strip() for part in text.split(",")]):
+        return None
+    try:
+        return sum([len(part) for part in ranges(text)])
+    except CgroupError:
+        return None
 
 
 def clean(path: str) -> str:
