@@ -139,15 +139,15 @@ def test_disabled_says_so(disabled, call, text):
     [
         (
             ControlFileError("/sys/fs/cgroup/pids/box/pids.max", "max 1", 22, "/box"),
-            'write "max 1" to pids.max of /box: Invalid argument',
+            'write "max 1" to pids.max of /box: invalid argument',
         ),
         (
             ControlFileError("/sys/fs/cgroup/box/cpu.stat", None, 2),
-            "read cpu.stat of /sys/fs/cgroup/box: No such file or directory",
+            "read cpu.stat of /sys/fs/cgroup/box: no such file or directory",
         ),
         (
             ControlFileError("/sys/fs/cgroup/box", None, 13, "/box", "mkdir"),
-            "mkdir /sys/fs/cgroup/box: Permission denied",
+            "mkdir /sys/fs/cgroup/box: permission denied",
         ),
         (ControllerMissing("pids", "cannot set pids limit", "no"), "cannot set pids limit: no"),
         (BusError("org.x", "StopUnit: no", 5), "StopUnit: no"),

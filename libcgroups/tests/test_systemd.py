@@ -448,7 +448,7 @@ def test_a_wait_that_fails(connected):
     """
     Other errors of a wait are told.
     """
-    with pytest.raises(BusError, match="^sd_bus_wait: Connection reset by peer$"):
+    with pytest.raises(BusError, match="^sd_bus_wait: connection reset by peer$"):
         next(connected(-errno.ECONNRESET).signals("JobRemoved", 30))
 
 

@@ -580,7 +580,7 @@ def test_a_cgroup_below_the_containers(container):
         assert found["memory"].endswith(container.id)
         result = exec_(container, "true", options=("--cgroup", "pids:nosuch"))
         assert result.status == 255
-        assert "no such file or directory" in result.stderr.lower()
+        assert "no such file or directory" in result.stderr
         result = exec_(container, "true", options=("--cgroup", "bogus:sub"))
         assert result.stderr == "exec failed: unknown controller bogus in --cgroup\n"
     finally:

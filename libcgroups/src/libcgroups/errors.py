@@ -47,7 +47,7 @@ class ControlFileError(CgroupError):
             what = f"read {name} of {self.cgroup or folder}"
         else:
             what = f"{self.call} {self.path}"
-        return f"{what}: {posix.strerror(self.errno or 0)}"
+        return f"{what}: {posix.strerror(self.errno or 0).lower()}"
 
 
 class ControllerMissing(CgroupError):

@@ -231,7 +231,7 @@ def signal(pids: Iterable[int], number: int) -> None:
             posix.kill(pid, number)
         except OSError as e:
             if e.errno != ESRCH:
-                text = f"signal {number} to process {pid}: {e.strerror}"
+                text = f"signal {number} to process {pid}: {str(e.strerror).lower()}"
                 raise CgroupError.because(text, e.errno) from e
 
 

@@ -104,7 +104,7 @@ class Bus:
             return Message(self, reply[0])
         try:
             name = self._text(error.name)
-            text = self._text(error.message) or posix.strerror(-result)
+            text = self._text(error.message) or posix.strerror(-result).lower()
         finally:
             self._lib.sd_bus_error_free(error)
         raise BusError(name, f"{member}: {text}", -result)
@@ -145,7 +145,7 @@ class Bus:
 
     def _check(self, result: int, what: str) -> int:
         if result < 0:
-            raise BusError("", f"{what}: {posix.strerror(-result)}", -result)
+            raise BusError("", f"{what}: {posix.strerror(-result).lower()}", -result)
         return result
 
     def _text(self, pointer: Any) -> str:

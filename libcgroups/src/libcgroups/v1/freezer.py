@@ -55,9 +55,21 @@ def kill(manager: Manager, signal: int) -> None:
         Directory(unified).kill()
     elif freezer is not None and not was_frozen:
         # Nobody may fork between the reading of the list and the signals.
-        freeze(freezer)
+        try:
+            freeze(freezer)
+        except ControlFileError as e:
+            if e.errno not in files.ABSENT:
+                raise
     try:
         files.signal(manager.pids(), signal)
     finally:
         if freezer is not None and (signal == _SIGKILL or not was_frozen):
-            freezer.write("freezer.state", "THAWED")
+            _thaw(freezer)
+
+
+def _thaw(freezer: Directory) -> None:
+    try:
+        freezer.write("freezer.state", "THAWED")
+    except ControlFileError as e:
+        if e.errno not in files.ABSENT:  # removed meanwhile, so nobody was left in it
+            raise

@@ -83,6 +83,6 @@ def _refusal(path: str, error: OSError) -> CgroupError:
     hint = " (it takes CAP_SYS_ADMIN on the host)" if error.errno in (EPERM, EACCES) else ""
     return CgroupError.because(
         f"cannot set device rules of {path}: the kernel refuses the BPF program: "
-        f"{error.strerror}{hint}",
+        f"{str(error.strerror).lower()}{hint}",
         error.errno,
     )

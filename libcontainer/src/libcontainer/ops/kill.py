@@ -31,7 +31,7 @@ def kill(id: str, signal: int, *, root: str, all: bool = False) -> None:
     if pidfd is None and not all:
         raise WrongStatus(id, "stopped", NOT_RUNNING)
     try:
-        reached = everybody and _reach_all(saved, signal, must=all)
+        reached = everybody and _reach_all(saved, signal)
         # Init as well: it may have been moved out of its cgroup, or have none.
         if pidfd is not None and (signal == KILL or not reached):
             _send(pidfd, signal, id)
@@ -42,12 +42,12 @@ def kill(id: str, signal: int, *, root: str, all: bool = False) -> None:
             posix.close(pidfd)
 
 
-def _reach_all(saved: SavedState, signal: int, *, must: bool) -> bool:
-    """Signal every process of the cgroup; False if there is none, unless it `must` be there."""
+def _reach_all(saved: SavedState, signal: int) -> bool:
+    """Signal every process of the cgroup; False if there is none."""
     from libcgroups.manager import load_manager  # not for the common case
 
     manager = load_manager(saved.cgroup)
-    if not must and not manager.exists():
+    if not manager.exists():
         return False
     manager.kill(signal)
     return True
@@ -62,7 +62,7 @@ def kill_all(saved: SavedState) -> None:
         except ProcessLookupError:
             pass
         posix.close(pidfd)
-    _reach_all(saved, KILL, must=False)
+    _reach_all(saved, KILL)
 
 
 def _send(pidfd: int, signal: int, id: str) -> None:
