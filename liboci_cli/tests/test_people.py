@@ -1,15 +1,10 @@
-"""Help, hints, completion and the manual page."""
-
-import subprocess
+"""Help, hints and the manual page."""
 
 import pytest
 
 from liboci_cli import (
     OCI,
     UsageError,
-    complete,
-    completion_script,
-    completion_variable,
     help_text,
     hint,
     man_page,
@@ -125,79 +120,6 @@ def test_help_breaks_no_line_at_a_hyphen():
     What is to be typed can be found, and copied, in one piece.
     """
     assert "/usr/local/share/zsh/site-functions" in help_text("completion", "oci")
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_script(shell):
-    """
-    The script of each shell asks the program by its variable.
-    """
-    assert completion_variable("oci-run") == "_OCI_RUN_COMPLETE"
-    assert f"{completion_variable('oci')}={shell}_complete" in completion_script(shell, "oci")
-
-
-def test_completion_script_is_bash():
-    """
-    bash accepts its script.
-    """
-    script = completion_script("bash", "oci")
-
-    assert subprocess.run(["bash", "-n"], input=script, text=True).returncode == 0
-
-
-def test_unknown_shell():
-    """
-    Only known shells can be completed.
-    """
-    with pytest.raises(KeyError, match="tcsh"):
-        completion_script("tcsh", "oci")
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        pytest.param("oci sta", ["plain,start", "plain,state"], id="command"),
-        pytest.param("oci create --bu", ["plain,--bundle"], id="option"),
-        pytest.param("oci list --format j", ["plain,json"], id="choice"),
-        pytest.param("oci list --format = j", ["plain,json"], id="choice after bash's ="),
-        pytest.param("oci list --format =", ["plain,table", "plain,json"], id="only bash's ="),
-        pytest.param("oci create --bundle /", ["file,/"], id="path"),
-        pytest.param("oci start we", ["plain,web1", "plain,web2"], id="id"),
-        pytest.param("oci --root = /x start we", ["plain,web1", "plain,web2"], id="id, globals"),
-        pytest.param("oci create we", [], id="a new id"),
-        pytest.param("oci kill web1 K", ["plain,KILL"], id="signal"),
-        pytest.param("oci exec --cap CAP_KI", ["plain,CAP_KILL"], id="capability"),
-        pytest.param("oci exec web1 K", [], id="another program's word"),
-        pytest.param("oci help che", ["plain,checkpoint"], id="topic"),
-        pytest.param("oci mounts re", ["plain,remove"], id="word of an argument"),
-        pytest.param("oci mounts add web1 /", ["file,/"], id="file as an argument"),
-        pytest.param("oci completion z", ["plain,zsh"], id="shell"),
-    ],
-)
-def test_completion(monkeypatch, line, expected):
-    """
-    Commands, options, their words, files, signals and ids are completed.
-    """
-    monkeypatch.setenv("COMP_WORDS", line)
-    monkeypatch.setenv("COMP_CWORD", str(len(line.split()) - 1))
-
-    found = complete("bash_complete", "oci", complete_id=lambda *_: ["web1", "web2", "db"])
-
-    assert found.splitlines() == expected
-
-
-def test_completion_of_ids_knows_what_was_typed(monkeypatch):
-    """
-    Who completes ids is told the command and the options before.
-    """
-    monkeypatch.setenv("COMP_WORDS", "oci --root /run/web delete --force w")
-    monkeypatch.setenv("COMP_CWORD", "5")
-    asked = []
-
-    complete("bash_complete", "oci", complete_id=lambda *given: asked.append(given) or [])
-
-    ((command, options),) = asked
-    assert (command, options["root"], options["force"]) == ("delete", "/run/web", True)
 
 
 def test_man_page():

@@ -1063,10 +1063,10 @@ def test_usage_error_on_a_terminal_has_a_hint(workshop, screen):
 # -- completion, in real shells
 
 
-def test_bash_completes(workshop, cleared, screen):
-    """bash completes commands, options, and the ids that a command can act on."""
-    created, running = [put_in_state(workshop, s, cleared) for s in ("created", "running")]
-    bash = screen(
+@pytest.fixture
+def bash(workshop, screen):
+    """A shell that has read our script."""
+    found = screen(
         "bash",
         "--norc",
         "--noprofile",
@@ -1075,25 +1075,17 @@ def test_bash_completes(workshop, cleared, screen):
         INPUTRC="/dev/null",
         PATH=f"{workshop.runtime.parent}:{os.environ['PATH']}",
     )
-    bash.type('source <(pyoci completion bash); echo "re"ady\n')
-    bash.until(r"[\r\n]ready")
-
-    bash.type("pyoci feat\t")
-    bash.until(r"pyoci features ")
-    bash.type("\x15")
-    bash.type(f"pyoci --root={workshop.root} start \t")
-    bash.until(rf"start {created} ")
-    bash.type("\x15")
-    bash.type(f"pyoci --root {workshop.root} ps \t\t\t")
-    bash.until(rf"{created} +{running}")
+    found.type('source <(pyoci completion bash); echo "re"ady\n')
+    found.until(r"[\r\n]ready")
+    return found
 
 
-def test_zsh_completes(workshop, cleared, screen):
-    """So does zsh."""
+@pytest.fixture
+def zsh(workshop, screen):
+    """A shell that has read our script."""
     if shutil.which("zsh") is None:
         pytest.skip("needs zsh")
-    created, _ = [put_in_state(workshop, s, cleared) for s in ("created", "running")]
-    zsh = screen(
+    found = screen(
         "zsh",
         "-f",
         "-i",
@@ -1101,23 +1093,83 @@ def test_zsh_completes(workshop, cleared, screen):
         ZDOTDIR=str(workshop.folder),
         PATH=f"{workshop.runtime.parent}:{os.environ['PATH']}",
     )
-    zsh.type("autoload -Uz compinit; compinit -u -D; unset zle_bracketed_paste\n")
-    zsh.type('eval "$(pyoci completion zsh)"; echo "re"ady\n')
-    zsh.until(r"[\r\n]ready")
+    found.type("autoload -Uz compinit; compinit -u -D; unset zle_bracketed_paste\n")
+    found.type('eval "$(pyoci completion zsh)"; echo "re"ady\n')
+    found.until(r"[\r\n]ready")
+    return found
 
-    zsh.type("pyoci feat\t")
-    zsh.until(r"pyoci features")
-    zsh.type("\x15")
-    zsh.type(f"pyoci --root {workshop.root} start \t")
-    zsh.until(rf"{created}")
+
+def typed(shell, line):
+    """Return the line that the shell has made of what was typed: it echoes it."""
+    shell.text = ""
+    shell.type(line)
+    shell.type("\x01echo '<' \x05 '>'\n")  # at the line's begin and end
+    return shell.until(r"[\r\n]< (.*?) >\r?\n")[1]
+
+
+# What is typed, and the line that it becomes; ID is a created container, ROOT its state root.
+TYPED = [
+    ("pyoci feat\t", "pyoci features"),
+    ("pyoci --log-format=js\t", "pyoci --log-format=json"),
+    ("pyoci list --format=j\t", "pyoci list --format=json"),
+    ("pyoci list --format=j\t\t", "pyoci list --format=json"),
+    ("pyoci list --format j\t", "pyoci list --format json"),
+    ("pyoci --root=ROO\t", "pyoci --root=ROOT"),
+    ("pyoci --root=ROOT start \t", "pyoci --root=ROOT start ID"),
+    ("pyoci -root ROOT start \t", "pyoci -root ROOT start ID"),
+    ("pyoci --debug=false --root ROOT start \t", "pyoci --debug=false --root ROOT start ID"),
+    ("pyoci --root ROOT --log journald:x state \t", "pyoci --root ROOT --log journald:x state ID"),
+    ("pyoci --root ROOT exec -e A=1 \t", "pyoci --root ROOT exec -e A=1 ID"),
+    ("pyoci --root ROOT exec --env=A=1 \t", "pyoci --root ROOT exec --env=A=1 ID"),
+    ("pyoci --root ROOT exec -u 1:2 \t", "pyoci --root ROOT exec -u 1:2 ID"),
+]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_shell_completes(workshop, cleared, request, shell):
+    """Commands, words, files, and the ids that a command can act on; what is typed stays."""
+    id = put_in_state(workshop, "created", cleared)
+    names = {"ROOT": str(workshop.root), "ROO": str(workshop.root)[:-1], "ID": id}
+
+    def named(line):
+        return re.sub("ROOT|ROO|ID", lambda found: names[found[0]], line)
+
+    shell = request.getfixturevalue(shell)
+    found = [typed(shell, named(line)) for line, _ in TYPED]
+
+    assert [line.rstrip(" /") for line in found] == [named(expected) for _, expected in TYPED]
+
+
+def test_bash_completes_where_words_are_not_broken(bash):
+    """Other programs' scripts take `=` out of the characters that break words."""
+    bash.type("COMP_WORDBREAKS=${COMP_WORDBREAKS/=/}\n")
+
+    assert typed(bash, "pyoci list --format=j\t").rstrip() == "pyoci list --format=json"
+
+
+def test_bash_lists_what_is_meant(workshop, cleared, bash):
+    """Of several ids all are shown."""
+    created, running = [put_in_state(workshop, s, cleared) for s in ("created", "running")]
+
+    bash.type(f"pyoci --root {workshop.root} ps \t\t\t")
+
+    bash.until(rf"{created} +{running}")
 
 
 def test_fish_completes(workshop, cleared):
-    """So does fish."""
+    """So does fish, with what each word means."""
     if shutil.which("fish") is None:
         pytest.skip("needs fish")
     created, _ = [put_in_state(workshop, s, cleared) for s in ("created", "running")]
-    script = f"pyoci completion fish | source; complete -C 'pyoci --root {workshop.root} start '"
+    lines = [
+        f"pyoci --root {workshop.root} start ",
+        "pyoci list --format=",
+        "pyoci list --qu",
+        f"pyoci --root={str(workshop.root)[:-1]}",
+    ]
+    script = "\n".join(
+        ["pyoci completion fish | source", *[f"complete -C '{line}'" for line in lines]]
+    )
     env = workshop.host | {
         "PATH": f"{workshop.runtime.parent}:{os.environ['PATH']}",
         "HOME": str(workshop.folder),
@@ -1127,15 +1179,20 @@ def test_fish_completes(workshop, cleared):
         ["fish", "-c", script], capture_output=True, text=True, env=env, timeout=30
     )
 
-    assert done.stdout.split() == [created]
+    assert done.stdout.splitlines() == [
+        created,
+        "--format=json",
+        "--format=table",
+        "--quiet\tids only, one a line",
+        f"--root={workshop.root}/",
+    ]
 
 
 def test_completion_makes_no_state_root(workshop):
     """To ask what could be meant changes nothing."""
     env = workshop.host | {
         "_PYOCI_COMPLETE": "bash_complete",
-        "COMP_WORDS": f"pyoci --root {workshop.root} start ",
-        "COMP_CWORD": "4",
+        "COMP_LINE": f"pyoci --root {workshop.root} start ",
     }
 
     workshop.command([workshop.runtime], env=env)

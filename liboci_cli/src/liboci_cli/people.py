@@ -1,4 +1,4 @@
-"""What people ask for: help, a hint after a mistake, completion, a click group.
+"""What people ask for: help, a hint after a mistake, a click group.
 
 All of it comes from the table.  Parsing does not: click's dialect is another one, so click never
 decides what a command line means.
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from .errors import UsageError
     from .layout import CompleteId
     from .table import Option, Table
-
-SHELLS = ("bash", "zsh", "fish")
 
 
 def group(program: str, table: Table = OCI, complete_id: CompleteId | None = None) -> click.Group:
@@ -102,48 +100,3 @@ def _nearest(word: str, words: list[str]) -> str | None:
 
     # 0.7: at the usual 0.6 `restore` would become `create`.
     return next(iter(get_close_matches(word, words, 1, 0.7)), None)
-
-
-def completion_script(shell: str, program: str) -> str:
-    """Return the script by which a shell completes the program's command lines.
-
-    The script calls the program with `completion_variable` set; it answers by `complete`.
-    KeyError for a shell that is not one of SHELLS.
-    """
-    from click.shell_completion import ShellComplete
-
-    kind = _shell(shell)
-    made = kind(group(program), {}, program, completion_variable(program))
-    # Not its own `source`: bash's starts a bash to ask for its version.
-    return ShellComplete.source(made)
-
-
-def completion_variable(program: str) -> str:
-    """Return the environment variable that asks the program for completions."""
-    return f"_{program.upper().replace('-', '_')}_COMPLETE"
-
-
-def complete(
-    instruction: str, program: str, table: Table = OCI, complete_id: CompleteId | None = None
-) -> str:
-    """Answer a shell; `instruction` is the value of the variable, such as `bash_complete`.
-
-    What was typed so far comes in the environment, as click's scripts hand it over.
-    """
-    kind = _shell(instruction.partition("_")[0])
-    made = group(program, table, complete_id)
-    shell = kind(made, {}, program, completion_variable(program))
-    words, incomplete = shell.get_completion_args()
-    # bash makes three words of `--root=/run`, by its COMP_WORDBREAKS.
-    words = [w for w, last in zip(words, ["", *words]) if w != "=" or last[:1] != "-"]
-    found = shell.get_completions(words, incomplete)
-    return "\n".join([shell.format_completion(item) for item in found])
-
-
-def _shell(name: str) -> type[click.shell_completion.ShellComplete]:
-    from click.shell_completion import get_completion_class
-
-    found = get_completion_class(name)
-    if name not in SHELLS or found is None:
-        raise KeyError(name)
-    return found

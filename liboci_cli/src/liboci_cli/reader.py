@@ -32,7 +32,7 @@ _NUMBERS = {
     U16: ("ParseUint", 0, 2**16 - 1),
 }
 _TRUE = ("true", "1", "t", "T", "TRUE", "True")
-_FALSE = ("false", "0", "f", "F", "FALSE", "False")
+FALSE = ("false", "0", "f", "F", "FALSE", "False")
 
 
 def read_globals(words: Sequence[str], table: Table) -> tuple[dict[str, Any], list[str]]:
@@ -174,7 +174,7 @@ def _invalid(text: str, typed: str, reason: str) -> str:
 def _boolean(text: str, typed: str) -> bool:
     if text in _TRUE:
         return True
-    if text in _FALSE:
+    if text in FALSE:
         return False
     raise UsageError(
         _invalid(text, typed, f"strconv.ParseBool: parsing {_quoted(text)}: invalid syntax")

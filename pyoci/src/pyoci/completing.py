@@ -27,7 +27,7 @@ _ACTS_ON = {
 def answer(asked: str) -> int:
     """Print the completions; `asked` is the shell's word for how."""
     enable_site()
-    from liboci_cli.people import complete
+    from liboci_cli.completion import complete
 
     from .table import TABLE
 
