@@ -16,7 +16,7 @@ other with one dash.
 from __future__ import annotations
 
 from .errors import UsageError
-from .table import COUNT, INT, PATH, REQUEST, TEXTS, U16, UINT, WITHOUT_VALUE, help_option
+from .table import COUNT, INT, PATH, REQUEST, SWITCH, TEXTS, U16, UINT, WITHOUT_VALUE, help_option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -157,6 +157,8 @@ def _store(values: dict[str, Any], option: Option, text: str, typed: str) -> Non
         values[field] = text
     elif not _boolean(text, typed):
         values.pop(field, None)
+        if kind == SWITCH:
+            values[field] = False
     else:
         values[field] = values.get(field, 0) + 1 if kind == COUNT else True
 
