@@ -50,6 +50,44 @@ def test_debug_logs_lines_with_the_error_last(workshop):
     assert (found[-1]["level"], found[-1]["msg"]) == ("error", text)
 
 
+def test_debug_tells_what_is_decided_and_done(workshop):
+    """From the cgroup to its end: one record for each, on a line of its own, in one write."""
+    log = workshop.folder / "log.json"
+    config = workshop.config("sleep", "1000")
+    config["hooks"] = {"poststart": [{"path": "/bin/true"}], "poststop": [{"path": "/bin/true"}]}
+    config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW"}
+    bundle, id = workshop.bundle(config), workshop.id()
+    options = ("--debug", "--log", log, "--log-format", "json")
+    for line in (
+        ("create", "-b", bundle.path, id),
+        ("start", id),
+        ("exec", id, "true"),
+        ("kill", id, "KILL"),
+        ("delete", "--force", id),
+    ):
+        result = workshop.pyoci(*line, globals=options)
+        assert (result.status, result.stdout, result.stderr) == (0, "", "")
+    found = [(line["level"], line["msg"]) for line in lines_of(log)]
+    assert {level for level, _ in found} == {"debug"}
+    said = "\n".join([text for _, text in found])
+    for pattern in (
+        rf"cgroup manager \w+, .*{id}",
+        "seccomp filter compiled",
+        "command sleep, working directory /",
+        "hooks: poststart, poststop",
+        "way into the cgroup: ",
+        rf"container {id} created, pid \d+",
+        rf"container {id} started",
+        f"run the poststart hooks of container {id}",
+        "seccomp filter taken from the cache",
+        f"signal 9 to init of container {id}",
+        f"container {id} deleted",
+        f"run the poststop hooks of container {id}",
+    ):
+        assert re.search(pattern, said), (pattern, said)
+    assert said.count("way into the cgroup: ") == 2  # of create, and of exec
+
+
 def test_a_text_log_has_runcs_form(workshop):
     """time, level and msg, the message quoted as Go does."""
     log = workshop.folder / "log"

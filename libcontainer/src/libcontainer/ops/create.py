@@ -227,6 +227,11 @@ class _Making:
         """Make init, and see it to the start barrier; return its pid."""
         assert self.cgroup is not None
         self.hooks = plan.hooks
+        if plan.hooks is not None:
+            kinds = [kind for kind, hooks in plan.hooks.to_json().items() if hooks]
+            _log.debug(f"hooks: {', '.join(kinds)}")
+        program = "".join(plan.command.args[:1])
+        _log.debug(f"command {program}, working directory {plan.command.cwd}")
         self.saved = _saved(self.id, plan, self.cgroup, self.options)
         # Before the first thing is made outside the directory: killed from here on, we leave a
         # state that says where the cgroup is.

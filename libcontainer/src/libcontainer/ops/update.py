@@ -53,6 +53,7 @@ def update(
         manager = load_manager(saved.cgroup)
         wanted = changed(new, changes, unified="" in manager.paths and len(manager.paths) == 1)
         back = undoing(old, wanted)
+        _log.debug(f"limits to write for container {id}: {codec.dumps(wanted.to_json())}")
         _apply(manager, wanted, back)
         try:
             directory.keep_resources(codec.dumps(new.to_json()))
