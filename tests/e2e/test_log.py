@@ -1,6 +1,7 @@
 """The log that engines read: one object for one error, nothing for what works."""
 
 import json
+import os
 import re
 import shutil
 
@@ -98,6 +99,38 @@ def test_a_text_log_has_runcs_form(workshop):
         r'msg="create failed: exec: \\"nosuch\\": executable file not found in \$PATH"\n'
     )
     assert re.fullmatch(pattern, log.read_text())
+
+
+@pytest.mark.parametrize("name", ["/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"])
+def test_a_log_may_be_a_descriptor(workshop, name):
+    """By its usual names, which are links, it is what the caller has opened."""
+    result = workshop.pyoci("state", "nosuch", globals=("--log", name))
+    record, message = result.stderr.splitlines()
+    assert record.endswith(' level=error msg="container does not exist"')
+    assert message == "container does not exist"
+
+
+def test_a_log_may_be_any_descriptor_of_the_caller(workshop):
+    """One that nobody has handed in is an error, also where we have opened that number."""
+    log = workshop.folder / "log"
+    with open(log, "w") as file:
+        fd = file.fileno()
+        argv = workshop.argv("state", "nosuch", globals=("--log", f"/dev/fd/{fd}"))
+        workshop.command(argv, pass_fds=(fd,))
+    assert log.read_text().endswith(' level=error msg="container does not exist"\n')
+    for number in (3, 12345):
+        result = workshop.pyoci("state", "nosuch", globals=("--log", f"/dev/fd/{number}"))
+        assert result.stderr == f"open /dev/fd/{number}: bad file descriptor\n"
+
+
+def test_a_log_is_no_link(workshop):
+    """Who can write in its folder would choose the file that root writes to."""
+    canary, link = workshop.folder / "canary", workshop.folder / "log"
+    canary.write_text("mine")
+    link.symlink_to(canary)
+    result = workshop.pyoci("state", "nosuch", globals=("--log", link))
+    assert (result.status, result.stderr) == (1, f"open {link}: it is a symbolic link\n")
+    assert canary.read_text() == "mine"
 
 
 def test_the_error_is_written_at_once(workshop):
