@@ -340,11 +340,13 @@ def test_a_fifo_holds_nobody_up(root, no_leak):
 
 def test_ids_below_a_root(root):
     """
-    Sorted, without what cannot be an id.
+    Directories, sorted, without what cannot be an id.
     """
     os.makedirs(root)
     for name in ("b", "a", ".seccomp", "c.d"):
         os.mkdir(f"{root}/{name}")
+    os.symlink("a", f"{root}/link")
+    os.mknod(f"{root}/file")
 
     assert container_ids(root) == ("a", "b", "c.d")
 

@@ -1,7 +1,6 @@
 """The log that engines read: one object for one error, nothing for what works."""
 
 import json
-import os
 import re
 import shutil
 

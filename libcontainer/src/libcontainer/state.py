@@ -285,15 +285,20 @@ def open_directory(root: str, id: str) -> StateDirectory:
 
 
 def container_ids(root: str) -> tuple[str, ...]:
-    """Return the ids below a state root, sorted.  Raises OSError if it cannot be read."""
+    """Return the ids below a state root, sorted.  Raises OSError if it cannot be read.
+
+    Each is a directory; whether it is a container only its state tells.
+    """
     ids = []
-    for name in sorted(posix.listdir(root)):
-        try:
-            check_id(name)
-        except BadId:
-            continue
-        ids.append(name)
-    return tuple(ids)
+    with posix.scandir(root) as entries:
+        for entry in entries:
+            try:
+                check_id(entry.name)
+            except BadId:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                ids.append(entry.name)
+    return tuple(sorted(ids))
 
 
 def _open(root: str, id: str) -> StateDirectory:

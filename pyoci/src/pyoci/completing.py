@@ -52,7 +52,8 @@ def containers(command: str, options: Mapping[str, Any]) -> list[str]:
     found = []
     for id in container_ids(root):
         try:
-            if wanted is None or state_document(id, root=root)["status"] in wanted:
+            status = state_document(id, root=root)["status"]
+            if wanted is None or status in wanted:
                 found.append(id)
         except ContainerError:
             continue
