@@ -977,7 +977,7 @@ class Screen:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.execvpe(argv[0], argv, env)
-        self.text = ""
+        self.text = self.raw = ""
 
     def until(self, pattern, seconds=15):
         end = time.monotonic() + seconds
@@ -993,6 +993,7 @@ class Screen:
             text = os.read(self.fd, 65536).decode(errors="replace")
         except OSError:
             return ""
+        self.raw += text
         return MOVES.sub("", text)
 
     def type(self, text):
@@ -1044,7 +1045,12 @@ def test_events_on_a_terminal_is_a_table(workshop, cleared, screen):
     """One line is kept up to date until the container ends."""
     id = put_in_state(workshop, "running", cleared)
     watched = screen(*workshop.argv("events", "--interval", "50ms", id))
+    slow = screen(*workshop.argv("events", "--interval", "1h", id), TERM="dumb")
 
+    slow.until(rf"{id[:20]} +- .*/ none")  # before the first interval is over
+    os.kill(slow.pid, signal.SIGTERM)
+    assert slow.rest().endswith("\r\n")
+    assert "\x1b" not in slow.raw
     watched.until(r"CPU % .*MEMORY / LIMIT")
     watched.until(rf"{id[:20]} +\d+\.\d%.*/ none.*\r{id[:20]}")
     workshop.pyoci("kill", id, "KILL")
