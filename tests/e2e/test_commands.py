@@ -856,6 +856,7 @@ def test_version_has_the_lines_that_engines_read(workshop):
     assert first.startswith("pyoci version ")
     assert [line.partition(":")[0] for line in others][:3] == ["commit", "spec", "python"]
     assert not [line for line in others if "version" in line]
+    assert workshop.pyoci("version") == workshop.pyoci("--version")
 
 
 @pytest.mark.parametrize("command", ["checkpoint", "restore", "setup"])

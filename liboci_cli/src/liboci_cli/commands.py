@@ -213,6 +213,7 @@ OCI = Table(
         "info": _later("hosting", "info"),
         "setup": _later("hosting", "setup"),
         "completion": _later("hosting", "completion"),
+        "version": _later("hosting", "version"),
         "help": _later("hosting", "help"),
         "h": _later("hosting", "help"),
     },
