@@ -399,6 +399,7 @@ def limited(workshop, cleared):
         ("--memory 64M --memory-swap 0.125g", {"memory": 64 * M, "swap": 128 * M}),
         ("--memory-reservation 32mb", {"soft": 32 * M}),
         ("--pids-limit 50", {"pids": 50}),
+        ("--memory= --memory-swap= --cpu-quota= --pids-limit 50", {"pids": 50}),
         ("--pids-limit=-1", {"pids": "max"}),
         ("--cpu-share 512", {"shares": 512}),
         ("--cpu-quota 50000", {"quota": 50000, "period": 100000}),
