@@ -271,13 +271,26 @@ def test_delete_removes_a_directory_without_state(workshop, options, expected):
     assert not (workshop.root / "left").exists()
 
 
-@pytest.mark.parametrize("id", ["..", ".", "a/b", "", "x" * 256, "a b"])
+@pytest.mark.parametrize("id", ["..", ".", ".seccomp", "a/b", "", "x" * 256, "a b"])
 def test_ids_that_are_none(workshop, id):
     """An id is a file name of few characters; nothing else is looked for."""
     text = "invalid container ID format\n" if id else "container id cannot be empty\n"
 
     for command in ("state", "start", "pause", "ps", "update", "events", "delete"):
         assert told(workshop.pyoci(command, id)) == (1, "", text)
+
+
+def test_an_id_may_begin_with_a_dot(workshop, cleared):
+    """As with runc; the directory of compiled filters beside the containers is none."""
+    config = workshop.config("sh", "-c", LOOP)
+    config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW"}
+    container = workshop.create(config, id=f".{workshop.id()}")
+    cleared(container)
+
+    assert (workshop.root / ".seccomp").is_dir()
+    assert workshop.pyoci("list", "-q").stdout == f"{container.id}\n"
+    said = (1, "", "invalid container ID format\n")
+    assert told(workshop.pyoci("delete", "--force", ".seccomp")) == said
 
 
 # -- ps

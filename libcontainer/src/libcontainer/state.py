@@ -5,6 +5,7 @@
     ROOT/ID/resources.json  the limits in force, once an update has changed them
     ROOT/ID/start.fifo      the start barrier
     ROOT/ID/notify/         the socket by which it tells that it is ready, while `run` listens
+    ROOT/.seccomp/          compiled filters of all containers; no container has that id
 
 The directory is claimed first and the state committed last, so a runtime that is killed at any
 instant leaves nothing that `delete --force` cannot clear.  The directory's own lock covers
@@ -25,11 +26,13 @@ from .errors import BadId, ContainerError, ContainerExists, NoSuchContainer, Spe
 OCI_VERSION = "1.3.0"
 FIFO = "start.fifo"
 NOTIFY = "notify"
+FILTERS = ".seccomp"
 _STATE, _CONFIG, _RESOURCES = "state.json", "config.json", "resources.json"
 _LIMIT = 1 << 24  # bytes of a state file
 _CHUNK = 1 << 14  # bytes; a read makes room for all that it asks for
-_ID_START = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-")
-_ID_REST = _ID_START | {"."}
+_ID = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-.")
+# Of the file system, and the directory of compiled filters beside the containers'.
+_NO_IDS = (".", "..", FILTERS)
 
 
 class SavedState(Record):
@@ -80,8 +83,8 @@ class ForeignState(ContainerError):
 
 
 def check_id(id: str) -> None:
-    """Raise BadId unless `id` is a container id: a file name that begins with no dot."""
-    if not id or id[0] not in _ID_START or not _ID_REST.issuperset(id) or len(id) > 255:
+    """Raise BadId unless `id` is a container id: a file name, and none that means another thing."""
+    if not id or id in _NO_IDS or not _ID.issuperset(id) or len(id) > 255:
         raise BadId(id)
 
 

@@ -206,7 +206,7 @@ class _Making:
         if plan.seccomp is not None:
             from libseccomp.cache import load  # only with a profile
 
-            folder = f"{self.options.root}/.seccomp"
+            folder = f"{self.options.root}/{state.FILTERS}"
             compiled = load(plan.seccomp, folder, refuse_unknown=plan.seccomp_strict)
             own.filter, own.filter_flags = compiled.program, compiled.flags
             own.notifies = compiled.notifies
