@@ -90,6 +90,19 @@ def test_help_by_another_name():
             "stdin is handed in without -i; -t gives a terminal",
             id="an-engines-option",
         ),
+        pytest.param(["inspect", "x"], "did you mean state?", id="an-engines-word-for-state"),
+        pytest.param(["feat"], "did you mean features?", id="the-begin-of-a-command"),
+        pytest.param(
+            ["update", "--mem", "5m", "x"], "did you mean --memory?", id="the-begin-of-an-option"
+        ),
+        pytest.param(["update", "--cpu", "5", "x"], "see oci update --help", id="of-many"),
+        pytest.param(
+            ["kill", "-s", "KILL", "x"], "the signal goes after the id: kill ID SIGNAL", id="kill-s"
+        ),
+        pytest.param(
+            ["kill", "-KILL", "x"], "the signal goes after the id: kill ID KILL", id="kill-by-name"
+        ),
+        pytest.param(["kill", "--bogus", "x"], "see oci kill --help", id="kill-no-signal"),
         pytest.param(["kill", "-9", "x"], "the signal goes after the id: kill ID 9", id="a-shells"),
     ],
 )

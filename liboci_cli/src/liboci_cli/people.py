@@ -56,7 +56,15 @@ def hint(error: UsageError, program: str, table: Table = OCI) -> str:
 
 
 # What people are used to from engines and shells.
-_OTHERS_COMMANDS = {"ls": "list", "rm": "delete", "stop": "kill", "unpause": "resume"}
+_OTHERS_COMMANDS = {
+    "inspect": "state",
+    "ls": "list",
+    "rm": "delete",
+    "stats": "events",
+    "stop": "kill",
+    "top": "ps",
+    "unpause": "resume",
+}
 _OTHERS_OPTIONS = {
     ("exec", "i"): "stdin is handed in without -i",
     ("exec", "it"): "stdin is handed in without -i; -t gives a terminal",
@@ -69,12 +77,8 @@ def _meant(error: UsageError, word: str, table: Table) -> str | None:
         names = [row.name for row in table.all()]
         near = _OTHERS_COMMANDS.get(word) or _nearest(word, names)
         return f"did you mean {near}?" if near in names else None
-    if (
-        error.command == "kill"
-        and word.upper().removeprefix("SIG").isalnum()
-        and word[:1].isdigit()
-    ):
-        return f"the signal goes after the id: kill ID {word}"
+    if error.command == "kill" and (signal := _signal(word)):
+        return f"the signal goes after the id: kill ID {signal}"
     if (error.command or "", word) in _OTHERS_OPTIONS:
         return _OTHERS_OPTIONS[error.command or "", word]
     globals, row = table.options(), table.command(error.command or "")
@@ -85,6 +89,17 @@ def _meant(error: UsageError, word: str, table: Table) -> str | None:
         return f"{_dashed(word)} goes after the command"
     near = _nearest(word, _names([option for option in own if not option.hidden]))
     return f"did you mean {_dashed(near)}?" if near else None
+
+
+def _signal(word: str) -> str | None:
+    """Return the signal that an option of kill(1) means, or the word for any."""
+    from signal import Signals
+
+    if word in ("s", "signal"):
+        return "SIGNAL"
+    name = word.upper().removeprefix("SIG")
+    known = word.isdigit() or f"SIG{name}" in Signals.__members__
+    return word if known else None
 
 
 def _names(options: Iterable[Option]) -> list[str]:
@@ -99,4 +114,7 @@ def _nearest(word: str, words: list[str]) -> str | None:
     from difflib import get_close_matches
 
     # 0.7: at the usual 0.6 `restore` would become `create`.
-    return next(iter(get_close_matches(word, words, 1, 0.7)), None)
+    near = get_close_matches(word, words, 1, 0.7)
+    # Else what it is the first half of, or more: `mem` of `memory`, but not `r` of `restore`.
+    begun = [w for w in words if w.startswith(word) and 2 * len(word) >= len(w)]
+    return next(iter(near or sorted(begun, key=len)), None)
