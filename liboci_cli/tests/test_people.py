@@ -59,6 +59,17 @@ def test_help_of_the_program_lists_the_commands():
         )
 
 
+def test_help_says_what_may_be_repeated():
+    """
+    An option of which every value counts says so.
+    """
+    text = " ".join(help_text("exec", "oci").split())
+
+    assert "--env NAME=VALUE set a variable of the environment (may be repeated)" in text
+    assert "--cap CAP add a capability (may be repeated)" in text
+    assert "working directory in the container (" not in text
+
+
 def test_help_by_another_name():
     """
     Another name of a command has its help; no command has none.
@@ -159,6 +170,7 @@ def test_man_pages():
 
     assert list(pages) == ["oci.8", *[f"oci-{c.name}.8" for c in COMMANDS]]
     assert "\n.SH FILES\n\\&.hidden is a file.\n" in pages["oci.8"]
+    assert "\n.SH SEE ALSO\noci\\-run(8), oci\\-create(8), " in pages["oci.8"]
     start = pages["oci-start.8"]
     assert ".SH NAME\noci\\-start \\- start the program of a created container\n" in start
     assert ".SH SYNOPSIS\noci start [options] ID\n" in start

@@ -436,7 +436,14 @@ def test_update_sets_limits(limited, line, limits):
         ("--cpu-quota abc", "invalid value for cpu-quota: abc"),
         ("--cpu-share=-1", "invalid value for cpu-share: -1"),
         ("--cpu-idle 2", "invalid value for cpu-idle: 2"),
-        ("--blkio-weight 5", "$.blockIO.weight: must be between 10 and 1000, got 5"),
+        ("--cpuset-cpus foo", 'invalid value for cpuset-cpus: not a list, got "foo"'),
+        ("--cpuset-mems 0-", 'invalid value for cpuset-mems: not a list, got "0-"'),
+        (
+            "--blkio-weight 5 --cpuset-cpus x",
+            'invalid value for cpuset-cpus: not a list, got "x"; '
+            "invalid value for blkio-weight: must be between 10 and 1000, got 5",
+        ),
+        ("--blkio-weight 5", "invalid value for blkio-weight: must be between 10 and 1000, got 5"),
         ("--l3-cache-schema L3:0=f", "Intel RDT/CAT: l3 cache schema is not enabled"),
         ("--mem-bw-schema MB:0=9", "Intel RDT/MBA: memory bandwidth schema is not enabled"),
         ("--resources /nowhere", "open /nowhere: no such file or directory"),
@@ -821,6 +828,12 @@ def test_spec_writes_a_document_that_runs(workshop):
     kinds = {namespace["type"] for namespace in document["linux"]["namespaces"]}
     assert "user" in kinds and "network" not in kinds
     assert (folder / "other.json").read_text().startswith('{\n\t"ociVersion": "1.3.0",\n')
+    for options, said in (
+        (("-b", "nodir"), "chdir nodir: no such file or directory\n"),
+        (("-f", "nodir/x"), "open nodir/x: no such file or directory\n"),
+        (("-f", "/dev/full/x"), "open /dev/full/x: not a directory\n"),
+    ):
+        assert told(workshop.pyoci("spec", *options, cwd=folder)) == (1, "", said)
     again = "File config.json exists. Remove it first\n"
     assert told(workshop.pyoci("spec", "--bundle", folder)) == (1, "", again)
     assert (folder / "config.json").read_text() == "mine"

@@ -66,8 +66,9 @@ class Option(Record):
 
     @property
     def note(self) -> str:
-        """What the option does, which words it takes and what it is by default."""
+        """What the option does, which words it takes, how often, and what it is by default."""
         words = [", ".join(self.choices)] if self.choices else []
+        words += ["may be repeated"] if self.kind in (TEXTS, COUNT) else []
         words += [f"default: {self.default}"] if self.default else []
         return f"{self.help} ({'; '.join(words)})" if words else self.help
 
