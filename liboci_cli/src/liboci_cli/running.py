@@ -127,8 +127,8 @@ def update() -> Command:
         "change the limits of a container",
         "Changes limits while the container is there. What is not given, empty or 0 stays as it is,"
         " but for 0 of --cpu-burst and --cpu-idle, which counts. Sizes are bytes, or have one of"
-        " the units k, m, g, t. If a limit is refused, those that"
-        " were changed before it get their old values back.",
+        " the units k, m, g, t. If a limit is refused, those that were changed before it get their"
+        " old values back.",
         (
             "update --memory 512m --pids-limit 100 web1",
             "update --cpu-quota 50000 --cpu-period 100000 web1",

@@ -66,12 +66,16 @@ class Log:
             _write(self.fd, self._record("debug", text))
 
     def message(self, level: str, text: str) -> None:
-        """Write a message if its level is wanted.  Warnings always reach a terminal."""
+        """Write a message if its level is wanted.  Warnings always reach a terminal.
+
+        Records are for a file; on stderr an error is bare text, like the one that ends us.
+        """
         wanted = self.wants(level)
         if self.fd is not None and wanted:
             _write(self.fd, self._record(level, text))
         elif wanted or (level == "warning" and posix.isatty(2)):
-            _write(2, self._record(level, text) if wanted else f"{level}: {printable(text)}\n")
+            prefix = "" if level == "error" else f"{level}: "
+            _write(2, f"{prefix}{printable(text)}\n")
         if wanted:
             self._elsewhere(level, text)
 
