@@ -536,6 +536,35 @@ def test_a_file_is_masked_by_the_hosts_null_device(kernel, rootfs):
     ]
 
 
+def test_no_file_is_masked_by_what_was_not_prepared(kernel, rootfs, no_leak):
+    """
+    Without the host's null device there is nothing to cover a file with, least of all stdin.
+    """
+    open(f"{rootfs.path}/kcore", "w").close()
+
+    with pytest.raises(StepFailed, match=r"^mask /kcore: ") as e:
+        apply_all([Mask("/kcore")], rootfs, kernel)
+
+    assert e.value.errno == errno.EBADF
+    assert "move_mount" not in kernel.names
+
+
+def test_a_refused_mask_leaves_nothing(kernel, rootfs, count_fds):
+    """
+    The clone is closed; the one that later masks are cloned from stays.
+    """
+    open(f"{rootfs.path}/kcore", "w").close()
+    os.mkdir(f"{rootfs.path}/a")
+    kernel.fail["move_mount"] = errno.EINVAL
+    prepare_all([Mask("/kcore")], rootfs, kernel)
+    before = count_fds()
+
+    for path, kept in (("/kcore", 0), ("/a", 1), ("/a", 1)):
+        with pytest.raises(StepFailed, match=f"^mask {path}: move_mount"):
+            apply_all([Mask(path)], rootfs, kernel)
+        assert count_fds() == before + kept
+
+
 def test_directories_are_masked_by_one_empty_file_system(kernel, rootfs, count_fds):
     """
     The first mask makes a read-only tmpfs with room for nothing, the others are clones of it.

@@ -34,7 +34,7 @@ class Rootfs:
         self.mounts: dict[str, int] = {}  # handles of mounts that a later step comes back to
         self.makes_nodes = True  # until mknod(2) has been refused for good
         self.mask: int | None = None  # an empty read-only directory, cloned for each mask
-        self.null: int | None = None  # the host's /dev/null
+        self.null = -1  # the host's /dev/null; until it is opened, what no call takes for a file
         self.links: dict[str, str] = {}  # texts of sources that are links, for `copy-symlink`
         # In a user namespace main can open what init may not: what has been asked of it so far.
         self.outside = False
