@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 import time
 
@@ -22,6 +23,7 @@ from libcontainer.rootfs.steps import (
     RootReadOnly,
     set_attributes,
 )
+from libcontainer.spec.rules.mounts import refused_destination
 from libcontainer.step import apply_all, prepare_all
 
 CLONE_TREE = c.OPEN_TREE_CLONE | c.AT_RECURSIVE
@@ -287,6 +289,21 @@ def test_nothing_is_mounted_on_the_root(kernel, rootfs, no_leak, destination):
         do([NewMount(kind="tmpfs", source="t", destination=destination)], rootfs, kernel)
 
     assert "move_mount" not in kernel.names
+
+
+def test_a_refused_place_is_told_in_the_words_of_the_documents_rules(kernel, rootfs, no_leak):
+    """
+    What a link has led to is judged by the rule for texts, and told as it tells it.
+    """
+    os.mkdir(f"{rootfs.path}/proc")
+    os.symlink("proc", f'{rootfs.path}/a"b')
+    said = refused_destination('/a"b', "/proc", rootfs.path, procfs=False)
+
+    with pytest.raises(StepFailed, match=re.escape(said)) as e:
+        do([NewMount(kind="tmpfs", source="t", destination='/a"b')], rootfs, kernel)
+
+    assert said == r'"/a\"b" cannot be mounted because it is not of type proc'
+    assert e.value.errno == errno.EPERM
 
 
 # Binds

@@ -7,7 +7,7 @@ import posix
 import stat
 
 from ..kernel import constants as c
-from ..spec.rules.mounts import PROC_FILES
+from ..spec.rules.mounts import refused_destination
 from . import resolve
 
 TYPE_CHECKING = False
@@ -89,16 +89,9 @@ class Rootfs:
         found = posix.fstat(fd)
         if follow and stat.S_ISLNK(found.st_mode):
             raise OSError(errno.ELOOP, "the destination is a symbolic link", path)
-        if self.is_root(found):
-            text = f'mountpoint "{path}" is on the top of rootfs "{self.path}"'
-            raise OSError(errno.EBUSY, text, path)
-        inside = self._inside(fd)
-        if inside == "/proc" and not procfs:
-            text = f'"{path}" cannot be mounted because it is not of type proc'
-            raise OSError(errno.EPERM, text, path)
-        if inside[:6] == "/proc/" and inside not in PROC_FILES:
-            text = f'"{path}" cannot be mounted because it is inside /proc'
-            raise OSError(errno.EPERM, text, path)
+        inside = "/" if self.is_root(found) else self._inside(fd)
+        if reason := refused_destination(path, inside, self.path, procfs=procfs):
+            raise OSError(errno.EBUSY if inside == "/" else errno.EPERM, reason, path)
 
     def _inside(self, fd: int) -> str:
         """Return the path of a handle inside the root, whatever became of the root's own name."""
