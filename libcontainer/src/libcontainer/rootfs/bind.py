@@ -131,6 +131,9 @@ class BindMount(Step):
             return
         try:
             self._attributes(tree, kernel)
+            tree = rootfs.locked(tree)
+            # Last: what is unbindable cannot be cloned any more.
+            set_propagation(kernel, tree, self.propagation)
             with rootfs.target(
                 self.destination,
                 directory=stat.S_ISDIR(posix.fstat(tree).st_mode),
@@ -153,7 +156,6 @@ class BindMount(Step):
             set_attributes(
                 kernel, tree, set=self.recursive_set, clear=self.recursive_clear, recursive=True
             )
-        set_propagation(kernel, tree, self.propagation)
 
     def _make_link(self, text: str, rootfs: Rootfs) -> None:
         folder, name = resolve.split(self.destination)

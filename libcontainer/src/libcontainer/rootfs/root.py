@@ -12,6 +12,8 @@ from . import resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..kernel import Kernel
     from ..step import Step
     from .bind import Source
@@ -40,6 +42,10 @@ class Rootfs:
         self.outside = False
         self.asked: list[tuple[Step, str, Source | MadeNode]] = []
         self.user_namespaces: dict[str, int] = {}  # whose mappings mounts take, by Idmap.key
+        # A root in use: what may cover its /proc while it is built could only undo masks now.
+        self.in_use = False
+        # What a mount made in other namespaces must go through before it is attached.
+        self.lock: Callable[[int], int] | None = None
         # Mounts that had to be made elsewhere, by destination: in namespaces that init only joins.
         self.handed: dict[str, int] = {}
         # A pid namespace that is joined: not yet by init, but its processes are what /proc shows.
@@ -74,7 +80,7 @@ class Rootfs:
         fd = resolve.make_target(self.kernel, self.fd, path, directory=directory, follow=follow)
         try:
             if not anywhere:
-                self._judge(fd, path, follow=follow, procfs=procfs)
+                self._judge(fd, path, follow=follow, procfs=procfs and not self.in_use)
         except BaseException:
             posix.close(fd)
             raise
@@ -89,12 +95,14 @@ class Rootfs:
         found = posix.fstat(fd)
         if follow and stat.S_ISLNK(found.st_mode):
             raise OSError(errno.ELOOP, "the destination is a symbolic link", path)
-        inside = "/" if self.is_root(found) else self._inside(fd)
+        inside = self.place(fd)
         if reason := refused_destination(path, inside, self.path, procfs=procfs):
             raise OSError(errno.EBUSY if inside == "/" else errno.EPERM, reason, path)
 
-    def _inside(self, fd: int) -> str:
+    def place(self, fd: int) -> str:
         """Return the path of a handle inside the root, whatever became of the root's own name."""
+        if self.is_root(posix.fstat(fd)):
+            return "/"
         try:
             root = posix.readlink(f"/proc/self/fd/{self.fd}")
             return posix.readlink(f"/proc/self/fd/{fd}").removeprefix(root.rstrip("/"))
@@ -106,6 +114,14 @@ class Rootfs:
         """Whether that is the root of the container."""
         root = posix.fstat(self.fd)
         return (root.st_dev, root.st_ino) == (found.st_dev, found.st_ino)
+
+    def locked(self, mount: int) -> int:
+        """Return the mount to attach for one that was made, which is the caller's no more."""
+        if self.lock is None:
+            return mount
+        made = self.lock(mount)
+        posix.close(mount)
+        return made
 
     def keep(self, path: str, mount: int) -> None:
         """Remember the newest mount at `path`."""

@@ -52,11 +52,17 @@ def refused_destination(destination: str, path: str, root: str, *, procfs: bool)
     return None
 
 
-def faults(spec: Spec) -> Iterator[str]:
-    """Yield what is wrong with the document's mounts."""
+def faults(spec: Spec, path: str = "$.mounts") -> Iterator[str]:
+    """Yield what is wrong with the document's mounts, which came from `path`."""
     linux = spec.linux or Linux()
-    each = [_mount(m, spec, linux, f"$.mounts[{i}]") for i, m in enumerate(spec.mounts)]
+    each = [_mount(m, spec, linux, f"{path}[{i}]") for i, m in enumerate(spec.mounts)]
     yield from apart(_namespace(spec, linux), *each)
+
+
+def destination_faults(spec: Spec, path: str) -> Iterator[str]:
+    """Yield what is wrong with the places alone of the document's mounts."""
+    each = [_destination(m, spec, f"{path}[{i}]") for i, m in enumerate(spec.mounts)]
+    yield from apart(_namespace(spec, spec.linux or Linux()), *each)
 
 
 def _namespace(spec: Spec, linux: Linux) -> Iterator[str]:
