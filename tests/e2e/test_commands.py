@@ -798,6 +798,30 @@ def test_added_mounts_are_locked(workshop, mounting, on_the_host, mount, attempt
     assert "/new" not in mount_points(change.container)
 
 
+@pytest.mark.parametrize("options", [[], ["rslave"], ["rshared"]], ids=str)
+def test_what_is_mounted_in_an_added_mount_stays_inside(workshop, mounting, on_the_host, options):
+    """As in a bind of the document, mounts of the host arrive, and those made inside stay there."""
+
+    def may_mount(config):
+        for kind in ("bounding", "effective", "permitted"):
+            config["process"]["capabilities"][kind].append("CAP_SYS_ADMIN")
+
+    for name in ("in", "out"):
+        (on_the_host / name).mkdir()
+    subprocess.run(["mount", "--make-shared", on_the_host], check=True)
+    change = mounting(edit=may_mount)
+    bind = {"destination": "/new", "source": str(on_the_host), "options": ["bind", *options]}
+    assert change("add", bind) == SILENT
+    before = workshop.mounts()
+
+    made = ["busybox", "mount", "-t", "tmpfs", "none", "/new/in"]
+    assert workshop.pyoci("exec", change.container.id, *made).status == 0
+    assert workshop.mounts() == before
+
+    subprocess.run(["mount", "-t", "tmpfs", "none", on_the_host / "out"], check=True)
+    assert {"/new/in", "/new/out"} <= set(mount_points(change.container))
+
+
 def test_a_link_is_added(anywhere, on_the_host):
     """`src-nofollow` binds a link itself, `dest-nofollow` covers one."""
     root = Path(f"/proc/{anywhere.container.pid}/root")

@@ -21,6 +21,7 @@ from libcontainer.rootfs.steps import (
     RootMount,
     RootReadOnly,
 )
+from libcontainer.spec.linux import Linux
 from libcontainer.spec.mounts import Mount
 
 RO, NOSUID = c.MOUNT_ATTR_RDONLY, c.MOUNT_ATTR_NOSUID
@@ -306,7 +307,8 @@ def test_the_root_is_closed_in_this_order(plan):
     [
         pytest.param(
             mount("/a", "bind", "src", "rbind", "ro"),
-            BindMount(source="/b/src", destination="/a", change=True, set=RO, keep=True),
+            BindMount(source="/b/src", destination="/a", change=True, set=RO, keep=True,
+                      propagation=("rslave",)),
             id="relative-source-is-in-the-bundle",
         ),
         pytest.param(
@@ -317,7 +319,8 @@ def test_the_root_is_closed_in_this_order(plan):
         ),
         pytest.param(
             mount("/a", "proc", "/proc/sys", "bind"),
-            BindMount(source="/proc/sys", destination="/a", recursive=False, keep=True),
+            BindMount(source="/proc/sys", destination="/a", recursive=False, keep=True,
+                      propagation=("rslave",)),
             id="a-bind-whatever-its-type",
         ),
     ],
@@ -326,7 +329,26 @@ def test_an_added_mount_is_a_step_that_keeps_its_handle(given, expected):
     """
     Its path may lead elsewhere by the time that it has to be taken away again.
     """
-    assert added_step(Mount.from_json(given), "/b") == expected
+    assert added_step(Mount.from_json(given), Linux(), "/b") == expected
+
+
+@pytest.mark.parametrize(
+    ("root", "expected"),
+    [
+        (None, ("rslave", "private")),
+        ("slave", ("rslave", "private")),
+        ("unbindable", ("rslave", "private")),
+        ("rprivate", ("rprivate", "private")),
+        ("rshared", ("private",)),
+    ],
+)
+def test_an_added_bind_is_tied_to_the_host_as_the_root_is(root, expected):
+    """
+    Then comes what the mount itself asks for.
+    """
+    given = Mount.from_json(mount("/a", "bind", "/src", "bind", "private"))
+
+    assert added_step(given, Linux(rootfs_propagation=root), "/b").propagation == expected
 
 
 @pytest.mark.parametrize(
@@ -345,6 +367,6 @@ def test_what_is_only_mounted_when_a_container_is_created(given, why):
     Made by the runtime it would show the host's processes, network or messages.
     """
     with pytest.raises(SpecError) as e:
-        added_step(Mount.from_json(given), "/b")
+        added_step(Mount.from_json(given), Linux(), "/b")
 
     assert str(e.value) == f"mount /x: {why} only when a container is created"

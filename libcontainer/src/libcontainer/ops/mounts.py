@@ -41,7 +41,8 @@ def add_mounts(id: str, text: str, *, root: str) -> None:
     mounts = _mounts(text)
     saved, spec = _running(id, root)
     _refuse(rules.faults(spec.replace(mounts=mounts), "$"))
-    steps = [added_step(mount, saved.bundle) for mount in mounts]
+    linux = spec.linux or Linux()
+    steps = [added_step(mount, linux, saved.bundle) for mount in mounts]
     with _Inside(saved, spec) as inside:
         done: list[int] = []
         try:

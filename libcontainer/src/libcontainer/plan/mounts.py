@@ -96,20 +96,32 @@ def mount_steps(
     return build, late
 
 
-def added_step(mount: Mount, bundle: str) -> Step:
+def added_step(mount: Mount, linux: Linux, bundle: str) -> Step:
     """Return the step for a mount that a running container gets later.  Raises SpecError.
 
-    It keeps its handle: whoever added the mount may have to take it away again.
+    It keeps its handle: whoever added the mount may have to take it away again.  `linux` is of
+    the document that the container was created from.
     """
     destination = "/" + mount.destination.strip("/")
     options = parse(mount.options)
     if reason := _only_at_first(mount, options):
         raise SpecError((f"mount {destination}: {reason} only when a container is created",))
     if _is_bind(mount, options):
-        return _bind(mount, destination, options, bundle, None).replace(keep=True)
+        bind = _bind(mount, destination, options, bundle, None)
+        # First what the root's own propagation has made of every bind at the beginning.
+        propagation = (*_inherited(linux), *bind.propagation)
+        return bind.replace(propagation=propagation, keep=True)
     new = _new(mount, destination, options, None)
     # Nothing comes back to it: read-only at once.
     return new.replace(set=new.set | (options.set & c.MOUNT_ATTR_RDONLY), keep=True)
+
+
+def _inherited(linux: Linux) -> tuple[str, ...]:
+    """Return how mounts of the host reach the container's, as the words of a mount's options."""
+    asked = PROPAGATION[linux.rootfs_propagation or "rslave"]
+    if asked & c.MS_SHARED:
+        return ()
+    return ("rprivate",) if asked & c.MS_PRIVATE else ("rslave",)
 
 
 def _only_at_first(mount: Mount, options: MountOptions) -> str | None:
