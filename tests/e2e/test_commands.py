@@ -687,7 +687,12 @@ def mounting(workshop, cleared):
         config = workshop.config(*(command or ("sh", "-c", LOOP)))
         config["root"]["readonly"] = False
         edit(config)
-        container = workshop.create(config)
+        bundle = workshop.bundle(config)
+        if "uidMappings" in config["linux"]:
+            owner = config["linux"]["uidMappings"][0]["hostID"]
+            os.chown(bundle.rootfs, owner, owner)
+            os.chown(bundle.rootfs / "tmp", owner, owner)
+        container = workshop.create(bundle)
         cleared(container)
         container.start()
 
@@ -796,6 +801,41 @@ def test_added_mounts_are_locked(workshop, mounting, on_the_host, mount, attempt
     assert mount_points(change.container) == before
     assert change("remove", {"destination": "/new"}) == SILENT
     assert "/new" not in mount_points(change.container)
+
+
+@pytest.mark.parametrize(
+    "mount", [{"type": "tmpfs"}, {"options": ["bind"]}, {"options": ["bind", "copy-symlink"]}]
+)
+def test_nothing_is_made_where_the_container_could_make_nothing(mounting, on_the_host, mount):
+    """A link of the container's may lead to a folder of the host's: it is followed as its root."""
+
+    def bound(config):
+        with_users(config)
+        entry = {"destination": "/mnt", "source": str(on_the_host), "options": ["rbind"]}
+        config["mounts"].append(entry)
+
+    (on_the_host / "closed").mkdir()
+    change = mounting(edit=bound)
+    root = Path(f"/proc/{change.container.pid}/root")
+    (root / "led").symlink_to("/mnt/closed")
+    mount = {"source": str(on_the_host / "link")} | mount | {"destination": "/led/a/b"}
+
+    status, _, text = change("add", mount)
+
+    assert (status, "permission denied" in text) == (1, True), text
+    assert list((on_the_host / "closed").iterdir()) == []
+
+
+def test_mount_points_are_the_containers(mounting):
+    """Its root has made them, as at the beginning."""
+    change = mounting(edit=with_users)
+    bind = {"destination": "/a/b", "source": f"{change.source}/file", "options": ["bind"]}
+    assert change("add", bind) == SILENT
+    assert change("remove", bind) == SILENT
+
+    for place in ("a", "a/b"):
+        found = (change.container.bundle.rootfs / place).stat()
+        assert (found.st_uid, found.st_gid) == (100000, 100000)
 
 
 @pytest.mark.parametrize("options", [[], ["rslave"], ["rshared"]], ids=str)

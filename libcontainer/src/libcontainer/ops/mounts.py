@@ -10,8 +10,7 @@ from .._record import BadDocument, faults
 from ..errors import SpecError, StepFailed, WrongStatus
 from ..identity import open_pidfd
 from ..plan.mounts import added_step
-from ..rootfs.elsewhere import Elsewhere, is_ours
-from ..rootfs.root import Rootfs
+from ..rootfs.elsewhere import Elsewhere, RootInUse, is_ours
 from ..spec.linux import Linux
 from ..spec.load import load_spec
 from ..spec.mounts import Mount
@@ -110,49 +109,35 @@ class _Inside:
     def __init__(self, saved: SavedState, spec: Spec) -> None:
         linux = spec.linux or Linux()
         self._covered = (*linux.masked_paths, *linux.readonly_paths)
-        self._fds: list[int] = []
-        try:
-            self.kernel = Elsewhere(self._namespace(saved))
-            self.rootfs = Rootfs(self.kernel, saved.rootfs)
-            self.rootfs.in_use = True
-            self.rootfs.fd = self._own(self.kernel.root())
-            users = self.kernel.owner()
-            if users is not None:
-                self._own(users)
-                self.rootfs.lock = lambda mount: self.kernel.lock(mount, users)
-        except BaseException:
-            self._close()
-            raise
-
-    def _namespace(self, saved: SavedState) -> int:
-        """Open init's mount namespace; init is compared after, so that it is no other's."""
         try:
             path = f"/proc/{saved.pid}/ns/mnt"
-            found = self._own(posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC))
+            self._namespace = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
         except FileNotFoundError:
             raise WrongStatus(saved.id, "stopped", NOT_RUNNING) from None
+        try:
+            self._check(saved)
+            self.kernel = Elsewhere(self._namespace)
+            self.rootfs = RootInUse(self.kernel, saved.rootfs)
+        except BaseException:
+            posix.close(self._namespace)
+            raise
+
+    def _check(self, saved: SavedState) -> None:
+        """Refuse a namespace that is no longer init's, and one that is ours."""
         pidfd = open_pidfd(saved.pid, saved.start_time)
         if pidfd is None:
             raise WrongStatus(saved.id, "stopped", NOT_RUNNING)
         posix.close(pidfd)
-        if is_ours(found):
+        if is_ours(self._namespace):
             # By what it is, not by what the document says: a path may lead to the host's own.
             raise SpecError((_SHARED,))
-        return found
-
-    def _own(self, fd: int) -> int:
-        self._fds.append(fd)
-        return fd
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        for fd in self._fds:
-            posix.close(fd)
+        self.rootfs.close()
+        posix.close(self._namespace)
 
     def add(self, step: Step) -> tuple[int, ...]:
         """Do the step; return a handle of what is mounted, if that is what it does.

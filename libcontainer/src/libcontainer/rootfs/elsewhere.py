@@ -10,6 +10,9 @@ The root of a user namespace may clear any flag of a mount that is not locked, a
 here has no locked flag.  The kernel locks flags in one place: when the mount namespace that they
 are in is copied for another user namespace (mount_namespaces(7)).  So a mount that is to be
 attached in a container with users of its own is first put into such a copy, and cloned there.
+
+What is missing of the way to a mount point is made by the container's root, as init would: a link
+that the container puts there may lead to a folder of the host's in which it could make nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import stat
 from ..kernel import constants as c
 from ..kernel.linux import LinuxKernel
 from . import resolve
+from .root import Rootfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,6 +100,21 @@ class Elsewhere(LinuxKernel):
 
         return self._made("lock the flags", locked)
 
+    def made_by_root(self, make: Callable[[], int], users: int) -> int:
+        """Return a handle of what `make` makes as the root of a user namespace."""
+
+        def made() -> int:
+            self.prctl(c.PR_SET_DUMPABLE, 0)
+            self.setns(users, c.CLONE_NEWUSER, "user")
+            try:
+                self.become(0, 0, ())
+            except PermissionError:
+                self.become(0, 0, None)  # a user namespace that denies setgroups
+            posix.umask(0)  # as while init builds
+            return make()
+
+        return self._made("make the mount point", made)
+
     def _put(self, mount: int) -> None:
         """Attach the mount on a name in a new working directory, which nobody else can see."""
         fs = self.fsopen("tmpfs")
@@ -137,6 +156,50 @@ class Elsewhere(LinuxKernel):
         if status:
             code = status if 0 < status < _UNKNOWN else 0
             raise OSError(code, f"{call}: {posix.strerror(code).lower()}")
+
+
+class RootInUse(Rootfs):
+    """The root of a container that runs, whose processes may act while we do."""
+
+    def __init__(self, kernel: Elsewhere, path: str) -> None:
+        super().__init__(kernel, path)
+        self._there = kernel
+        self.fd = kernel.root()
+        try:
+            self._users = kernel.owner()
+        except BaseException:
+            posix.close(self.fd)
+            raise
+
+    def close(self) -> None:
+        """Let go of the root."""
+        posix.close(self.fd)
+        if self._users is not None:
+            posix.close(self._users)
+
+    def target(
+        self,
+        path: str,
+        *,
+        directory: bool,
+        follow: bool = True,
+        procfs: bool = False,
+        anywhere: bool = False,
+    ) -> resolve.Handle:
+        """Open a mount point.  What may cover /proc while it is built would only undo masks now."""
+        return super().target(path, directory=directory, follow=follow, anywhere=anywhere)
+
+    def made(self, make: Callable[[], int]) -> int:
+        """Return a handle of what `make` makes as the container's root."""
+        return make() if self._users is None else self._there.made_by_root(make, self._users)
+
+    def locked(self, mount: int) -> int:
+        """Return the mount with flags that the container's root cannot clear."""
+        if self._users is None:
+            return mount
+        locked = self._there.lock(mount, self._users)
+        posix.close(mount)
+        return locked
 
 
 def is_ours(namespace: int) -> bool:

@@ -42,10 +42,6 @@ class Rootfs:
         self.outside = False
         self.asked: list[tuple[Step, str, Source | MadeNode]] = []
         self.user_namespaces: dict[str, int] = {}  # whose mappings mounts take, by Idmap.key
-        # A root in use: what may cover its /proc while it is built could only undo masks now.
-        self.in_use = False
-        # What a mount made in other namespaces must go through before it is attached.
-        self.lock: Callable[[int], int] | None = None
         # Mounts that had to be made elsewhere, by destination: in namespaces that init only joins.
         self.handed: dict[str, int] = {}
         # A pid namespace that is joined: not yet by init, but its processes are what /proc shows.
@@ -77,10 +73,16 @@ class Rootfs:
         `procfs` is for what may cover /proc, `anywhere` for what is no mount point.  Raises
         OSError for one that nothing may be mounted on, wherever links have led.
         """
-        fd = resolve.make_target(self.kernel, self.fd, path, directory=directory, follow=follow)
+
+        def make() -> int:
+            return resolve.make_target(
+                self.kernel, self.fd, path, directory=directory, follow=follow
+            )
+
+        fd = self.made(make)
         try:
             if not anywhere:
-                self._judge(fd, path, follow=follow, procfs=procfs and not self.in_use)
+                self._judge(fd, path, follow=follow, procfs=procfs)
         except BaseException:
             posix.close(fd)
             raise
@@ -115,13 +117,13 @@ class Rootfs:
         root = posix.fstat(self.fd)
         return (root.st_dev, root.st_ino) == (found.st_dev, found.st_ino)
 
+    def made(self, make: Callable[[], int]) -> int:
+        """Return a handle of what `make` makes in the image, as who may make it there."""
+        return make()
+
     def locked(self, mount: int) -> int:
         """Return the mount to attach for one that was made, which is the caller's no more."""
-        if self.lock is None:
-            return mount
-        made = self.lock(mount)
-        posix.close(mount)
-        return made
+        return mount
 
     def keep(self, path: str, mount: int) -> None:
         """Remember the newest mount at `path`."""
