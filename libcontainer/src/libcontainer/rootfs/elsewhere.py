@@ -88,12 +88,10 @@ class Elsewhere(LinuxKernel):
         """
 
         def locked() -> int:
-            # Nobody in the user namespace that is joined may look into this process.
-            self.prctl(c.PR_SET_DUMPABLE, 0)
             self.unshare(c.CLONE_NEWNS)
             self.mount("", "/", "", c.MS_PRIVATE | c.MS_REC)
             self._put(mount)
-            self.setns(users, c.CLONE_NEWUSER, "user")
+            self._join_users(users)
             self.unshare(c.CLONE_NEWNS)  # the copy; the working directory is now the one in it
             flags = c.OPEN_TREE_CLONE | c.AT_RECURSIVE | c.AT_SYMLINK_NOFOLLOW
             return self.open_tree(c.AT_FDCWD, _PLACE, flags)
@@ -104,12 +102,12 @@ class Elsewhere(LinuxKernel):
         """Return a handle of what `make` makes as the root of a user namespace."""
 
         def made() -> int:
-            self.prctl(c.PR_SET_DUMPABLE, 0)
-            self.setns(users, c.CLONE_NEWUSER, "user")
+            self._join_users(users)
             try:
                 self.become(0, 0, ())
             except PermissionError:
                 self.become(0, 0, None)  # a user namespace that denies setgroups
+            self.prctl(c.PR_SET_DUMPABLE, 0)  # again: new ids set it to fs.suid_dumpable
             posix.umask(0)  # as while init builds
             return make()
 
@@ -127,6 +125,12 @@ class Elsewhere(LinuxKernel):
         else:
             posix.mknod(_PLACE, stat.S_IFREG | 0o600)
         LinuxKernel.move_mount(self, mount, c.AT_FDCWD, _PLACE)
+
+    def _join_users(self, users: int) -> None:
+        """Join a user namespace whose processes may not look into this one, not even its root."""
+        self.prctl(c.PR_SET_DUMPABLE, 0)
+        self.setns(users, c.CLONE_NEWUSER, "user")
+        self.prctl(c.PR_SET_DUMPABLE, 0)  # again: new capabilities set it to fs.suid_dumpable
 
     def _join(self) -> None:
         self.setns(self.namespace, c.CLONE_NEWNS, "mnt")
