@@ -57,14 +57,13 @@ def bound(name, source):
     )
 
 
-def unified(name, instead, *, namespace=True):
+def unified(name, instead):
     return Cgroup2Mount(
         kind="cgroup2",
         source="cgroup",
         destination=f"{DESTINATION}{name}",
         set=STRICT | RO,
         tree=instead,
-        namespace=namespace,
     )
 
 
@@ -99,11 +98,10 @@ UNIFIED = "/sys/fs/cgroup/unified/box"
             id="v2-own-namespace",
         ),
         pytest.param(
-            {"": "/sys/fs/cgroup/box"}, True, False,
-            [unified("", "/sys/fs/cgroup/box", namespace=False)], [], id="v2-host-namespace",
+            {"": "/sys/fs/cgroup/box"}, True, False, [unified("", "/sys/fs/cgroup")], [],
+            id="v2-host-namespace",
         ),
-        pytest.param({}, True, True, [unified("", "")], [], id="v2-without-cgroup"),
-        pytest.param({}, True, False, [unified("", "", namespace=False)], [], id="v2-nothing"),
+        pytest.param({}, True, True, [unified("", "/sys/fs/cgroup")], [], id="v2-without-cgroup"),
         pytest.param({}, False, False, [TOP], LATE, id="v1-without-cgroup"),
     ],
 )  # fmt: skip
@@ -162,43 +160,6 @@ def test_a_refused_cgroup2_is_bound_instead(kernel, rootfs, tmp_path, no_leak, r
         ("mount_setattr", (tree, STRICT | RO, cleared, 0, False)),
         ("move_mount", (tree, "open /sys/fs/cgroup", "")),
     ]
-
-
-def test_the_hosts_cgroups_are_not_shown(kernel, rootfs, tmp_path, no_leak):
-    """
-    In the host's cgroup namespace a real mount would have the host's root: the container's own
-    directory is bound, whatever could be mounted.
-    """
-    apply_all([unified("", str(tmp_path), namespace=False)], rootfs, kernel)
-
-    assert "fsopen" not in kernel.names
-    assert kernel.named("move_mount") == [(f"tree {tmp_path}", "open cgroup", "")]
-
-
-@pytest.mark.parametrize("namespace", [True, False])
-@pytest.mark.parametrize("tree", ["", "/nowhere"])
-def test_without_a_cgroup_there_is_nothing_to_see(kernel, rootfs, no_leak, tree, namespace):
-    """
-    An empty directory that stays so, not the host's tree.
-    """
-    kernel.fail["fsmount"] = lambda fs, *_: errno.EPERM if fs == "fs cgroup2" else None
-
-    apply_all([unified("", tree, namespace=namespace)], rootfs, kernel)
-
-    assert kernel.named("fsmount")[-1] == ("fs tmpfs", STRICT | RO)
-    assert [mount for mount, *_ in kernel.named("move_mount")] == ["mount tmpfs"]
-
-
-def test_a_restriction_that_cannot_be_kept_is_an_error(kernel, rootfs, tmp_path, no_leak):
-    """
-    Better no container than one that writes there.
-    """
-    kernel.fail["mount_setattr"] = errno.EPERM
-
-    with pytest.raises(StepFailed, match="^mount cgroup2 on /sys/fs/cgroup: mount_setattr"):
-        apply_all([unified("", str(tmp_path), namespace=False)], rootfs, kernel)
-
-    assert "move_mount" not in kernel.names
 
 
 def test_another_refusal_of_cgroup2_stands(kernel, rootfs, no_leak):

@@ -4,16 +4,14 @@
     v1      a tmpfs with one directory for each hierarchy, links for those that share one
     hybrid  the same, and the v2 tree at `unified`
 
-With a cgroup namespace the mounts are real ones, rooted at the container's cgroup.  Without one a
-real mount would show the whole host, so the container's own directory is bound instead, in every
-layout, and nothing where it has none.  runc and crun do so for v1 only; on v2 they mount the whole
-tree, writable unless the document says `ro`.  Whoever wants that binds /sys/fs/cgroup by name.
+With a cgroup namespace the mounts are real ones, rooted at the container's cgroup.  Without one v1
+has the container's own directories bound, and v2 the host's whole tree, as with runc and crun: who
+asks for the host's namespace there (`--cgroupns=host`, privileged pods) means that.
 """
 
 from __future__ import annotations
 
 import errno
-import posix
 
 from ..kernel import constants as c
 from ..step import Step
@@ -30,22 +28,22 @@ if TYPE_CHECKING:
 
 
 class Cgroup2Mount(NewMount):
-    """Mount cgroup2; where that is refused or would show too much, bind the container's part."""
+    """Mount cgroup2; where that is refused, bind what it would have shown."""
 
-    tree: str = ""  # the container's own directory; empty: it has none
-    namespace: bool = True  # a cgroup namespace is its own: a real mount shows no more than that
+    tree: str = "/sys/fs/cgroup"
 
     def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
         """A user namespace may mount cgroup2 only with a cgroup namespace of its own."""
-        if self.namespace:
-            try:
-                NewMount.apply(self, rootfs, kernel)
-                return
-            except OSError as e:
-                if e.errno not in (errno.EPERM, errno.EBUSY):
-                    raise
-        tree = self._own_tree(kernel)
-        if tree is None:
+        try:
+            NewMount.apply(self, rootfs, kernel)
+            return
+        except OSError as e:
+            if e.errno not in (errno.EPERM, errno.EBUSY):
+                raise
+        try:
+            self._bind_tree(rootfs, kernel)
+        except (FileNotFoundError, PermissionError):
+            # A user without rights has no cgroup there: better nothing than the host's.
             NewMount(
                 kind="tmpfs",
                 source="tmpfs",
@@ -53,7 +51,8 @@ class Cgroup2Mount(NewMount):
                 set=self.set | c.MOUNT_ATTR_RDONLY,
                 data=("mode=555", "nr_blocks=1", "nr_inodes=1"),
             ).apply(rootfs, kernel)
-            return
+
+    def _bind_tree(self, rootfs: Rootfs, kernel: Kernel) -> None:
         bind = BindMount(
             source=self.tree,
             destination=self.destination,
@@ -62,28 +61,12 @@ class Cgroup2Mount(NewMount):
             keep=self.keep,
             propagation=self.propagation,
         )
+        # Not through `prepare`: nothing may be asked of main any more.
+        tree = kernel.open_tree(c.AT_FDCWD, self.tree, c.OPEN_TREE_CLONE | c.AT_RECURSIVE)
         rootfs.sources[bind.key()] = tree
+        # A fallback must not lose a restriction (CVE-2023-25809): the tree below, too.
+        kernel.mount_setattr(tree, set=self.set & RESTRICTIONS, recursive=True)
         bind.apply(rootfs, kernel)
-
-    def _own_tree(self, kernel: Kernel) -> int | None:
-        """Return a clone of the container's directory.
-
-        None for a user without rights, who has none: better nothing than the host's.  Not through
-        `prepare`: nothing may be asked of main any more.
-        """
-        if not self.tree:
-            return None
-        try:
-            tree = kernel.open_tree(c.AT_FDCWD, self.tree, c.OPEN_TREE_CLONE | c.AT_RECURSIVE)
-        except (FileNotFoundError, PermissionError):
-            return None
-        try:
-            # No restriction may be lost here (CVE-2023-25809): the tree below has them, too.
-            kernel.mount_setattr(tree, set=self.set & RESTRICTIONS, recursive=True)
-        except BaseException:
-            posix.close(tree)
-            raise
-        return tree
 
 
 def cgroup_steps(
@@ -106,8 +89,7 @@ def cgroup_steps(
             destination=destination,
             set=options.set,
             propagation=options.propagation,
-            tree=cgroups.get("", ""),
-            namespace=namespace,
+            tree=cgroups.get("", "/sys/fs/cgroup") if namespace else "/sys/fs/cgroup",
         )
         return [mount], []
     read_only = options.set & c.MOUNT_ATTR_RDONLY
