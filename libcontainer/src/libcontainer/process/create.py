@@ -164,7 +164,7 @@ class Main:
         if kind == ch.ERROR:
             raise ch.received_error(content)
         if kind != ch.PID:
-            raise self._ended(self.plan)
+            raise self._ended()
         if self.pid != middle:
             self._adopt(self.pid)
 
@@ -241,7 +241,7 @@ class Main:
                     self._find_child(talk)
                 raise self._failed_call(*struct.unpack("<II", content))
             else:
-                raise self._ended(plan)
+                raise self._ended()
 
     def _hand_over_listener(self, talk: ch.Channel) -> None:
         from ..codec import loads
@@ -265,7 +265,7 @@ class Main:
         # After the limits: real-time policies of v1 take a share of the cgroup's.
         adjust(self.plan.adjustments, self.pid, self.kernel)
         if not identity.is_alive(self.pid, self.started):
-            raise self._ended(self.plan)
+            raise self._ended()
 
     def _apply_early(self) -> None:
         if self.plan.early is not None:
@@ -317,7 +317,7 @@ class Main:
             return InitFailed("", None, ch.OUT_OF_TURN)
         return call_failed(mile[step], code, self.plan.command)
 
-    def _ended(self, plan: Plan) -> ContainerError:
+    def _ended(self) -> ContainerError:
         if self.cgroup.oom_kills():
             text = "container init was OOM-killed (memory limit too low?)"
             return InitFailed("", None, text)
