@@ -1,6 +1,7 @@
 """Unusual documents and images: what is legal works, what is meant to trick does not."""
 
 import os
+import shlex
 import subprocess
 import time
 from pathlib import Path
@@ -312,3 +313,35 @@ def test_list_and_state_beside_creates_and_deletes(workshop):
             state = workshop.pyoci("state", ids[0])
             assert told(state)[0] == 0 or state.stderr == "container does not exist\n"
         assert [maker.returncode for maker in makers] == [0] * 6
+
+
+@pytest.mark.parametrize("joined", [False, True], ids=["own-pids", "joined-pids"])
+def test_a_host_that_executes_no_memfd(workshop, joined):
+    """
+    vm.memfd_noexec is 2: the last mile runs from an unnamed file, in create, exec and hooks.
+    """
+    setting = Path("/proc/sys/vm/memfd_noexec")
+    if not setting.exists():
+        pytest.skip("needs Linux 6.3")
+    config = workshop.config("sh", "-c", "readlink /proc/1/exe; sleep 100")
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", "exit 0"]}
+    config["hooks"] = {"startContainer": [hook]}
+    if joined:
+        for namespace in config["linux"]["namespaces"]:
+            if namespace["type"] == "pid":
+                namespace["path"] = "/proc/self/ns/pid"
+    bundle, id = workshop.bundle(config), workshop.id()
+    pyoci = shlex.join(map(str, workshop.argv("PLACE")[:-1]))
+    # The setting is the pid namespace's, and cannot be taken back in one.
+    script = f"""
+        echo 2 >/proc/sys/vm/memfd_noexec || exit 99
+        {pyoci} create -b {bundle.path} {id} >/dev/null || exit 1
+        {pyoci} start {id} && {pyoci} exec {id} sh -c 'exit 7'
+        echo $?
+        {pyoci} delete -f {id}
+    """
+    isolated = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", script]
+
+    result, _ = workshop.command(isolated)
+
+    assert (result.status, result.stdout, result.stderr) == (0, "7\n", "")

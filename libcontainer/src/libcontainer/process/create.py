@@ -20,6 +20,7 @@ from .clone import clone_init
 from .command import load_for
 from .init import Belongings, last_mile, run_init
 from .refusal import call_failed
+from .stub.memfd import Spare, is_refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Main:
         load_for(self.plan.command)
         if self.plan.labels and self.plan.namespaces.pid is not None:
             from . import attributes  # noqa: F401  # rare, as the next
+        if is_refused():
+            self.own.spare = Spare()
         if self.own.executor is not None:
             from . import walk  # noqa: F401  # rare; and nothing can be imported after the clone
         if _may_need_sources(self.plan):
@@ -148,6 +151,8 @@ class Main:
             set_mask(before)
         if entry is not None:
             entry.close()
+        if self.own.spare is not None:
+            self.own.spare.close()  # before init is told to go on: no writer may be left
 
     def _adopt(self, pid: int) -> None:
         self.children.append(pid)

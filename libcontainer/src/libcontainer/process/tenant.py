@@ -34,7 +34,7 @@ from ..signals import hold_stops, set_mask
 from . import channel as ch
 from . import command, lastmile
 from .refusal import call_failed
-from .stub.memfd import sealed
+from .stub.memfd import executable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -351,7 +351,7 @@ def spawn(image: bytes, moves: list[tuple[int, int]]) -> int:
         copies.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, top))
         return copies[-1]
 
-    fd = sealed(image, name="pyoci")
+    fd = executable(image, name="pyoci")
     copies.append(fd)
     try:
         actions = [
