@@ -1,6 +1,7 @@
 """Unusual documents and images: what is legal works, what is meant to trick does not."""
 
 import os
+import re
 import shlex
 import subprocess
 import time
@@ -345,3 +346,39 @@ def test_a_host_that_executes_no_memfd(workshop, joined):
     result, _ = workshop.command(isolated)
 
     assert (result.status, result.stdout, result.stderr) == (0, "7\n", "")
+
+
+@pytest.mark.parametrize(
+    "room", [(4, 100), (40, 4), (40, 5), (40, 6), (40, 7), (8, 100), (12, 100)]
+)
+def test_a_state_root_that_is_full(workshop, room):
+    """
+    A create for whose state there is no room says what could not be written, and leaves nothing; a
+    container that has its room can be deleted where nothing can be written any more.
+    """
+    kilobytes, files = room
+    folder = workshop.folder / "full"
+    folder.mkdir()
+    options = f"size={kilobytes}k,nr_inodes={files}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", folder], check=True)
+    root = str(folder / "state")
+    bundle = workshop.bundle(FOREVER)
+    try:
+        made, refused = [], None
+        while refused is None and len(made) < 20:
+            id = workshop.id()
+            create = workshop.pyoci("create", "-b", bundle.path, id, globals=("--root", root))
+            if create.status == 0:
+                made.append(id)
+            else:
+                refused = create
+        assert refused is not None
+        text = rf"create failed: (mkdir|mkfifo|write) {folder}/\S+: no space left on device\n"
+        assert re.fullmatch(text, refused.stderr)
+        left = set(os.listdir(root)) if os.path.exists(root) else set()
+        assert left - {".seccomp"} == set(made)
+        for id in made:
+            assert told(workshop.pyoci("delete", id, globals=("--root", root))) == (0, "", "")
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    assert workshop.remains() == {}
