@@ -698,24 +698,55 @@ def test_list_where_nothing_was_created(workshop, globals, status):
 
 
 @pytest.fixture
-def mounted(workshop, cleared):
-    """A running container with a writable root, and what changes its mounts."""
-    config = workshop.config("sh", "-c", LOOP)
-    config["root"]["readonly"] = False
-    container = workshop.create(config)
-    cleared(container)
-    container.start()
+def mounting(workshop, cleared):
+    """Run a container with a writable root; return what changes its mounts."""
     source = workshop.folder / "volume"
     source.mkdir()
     (source / "file").write_text("from the host\n")
 
-    def change(action, *mounts):
-        path = workshop.folder / "mounts.json"
-        path.write_text(json.dumps(mounts))
-        return told(workshop.pyoci("mounts", action, container.id, path))
+    def run(*command, edit=lambda config: None):
+        config = workshop.config(*(command or ("sh", "-c", LOOP)))
+        config["root"]["readonly"] = False
+        edit(config)
+        bundle = workshop.bundle(config)
+        if "uidMappings" in config["linux"]:
+            owner = config["linux"]["uidMappings"][0]["hostID"]
+            os.chown(bundle.rootfs, owner, owner)
+            os.chown(bundle.rootfs / "tmp", owner, owner)
+        container = workshop.create(bundle)
+        cleared(container)
+        container.start()
 
-    change.container, change.source = container, str(source)
-    return change
+        def change(action, *mounts):
+            path = workshop.folder / "mounts.json"
+            path.write_text(json.dumps(mounts))
+            return told(workshop.pyoci("mounts", action, container.id, path))
+
+        change.container, change.source = container, str(source)
+        return change
+
+    return run
+
+
+@pytest.fixture
+def mounted(mounting):
+    """A container whose users are the host's, and what changes its mounts."""
+    return mounting()
+
+
+def with_users(config):
+    """Give a container users of its own, whose root may mount."""
+    maps = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    config["linux"]["namespaces"].append({"type": "user"})
+    config["linux"].update(uidMappings=maps, gidMappings=maps)
+    for kind in ("bounding", "effective", "permitted"):
+        config["process"]["capabilities"][kind].append("CAP_SYS_ADMIN")
+
+
+@pytest.fixture(params=[False, True], ids=["host-users", "own-users"])
+def anywhere(request, mounting):
+    """A container with and without a user namespace, and what changes its mounts."""
+    return mounting(edit=with_users) if request.param else mounting()
 
 
 def mount_points(container):
@@ -723,39 +754,186 @@ def mount_points(container):
     return {line.split()[4]: line.split()[5].split(",") for line in lines}
 
 
-def test_mounts_are_added_and_removed(mounted):
+def test_mounts_are_added_and_removed(anywhere):
     """Mount points are made, options hold, a later mount may lie in an earlier one."""
     bind = {
         "destination": "/new/volume",
-        "source": mounted.source,
+        "source": anywhere.source,
         "options": ["rbind", "ro", "nosuid"],
     }
     tmpfs = {"destination": "/scratch", "type": "tmpfs", "options": ["size=64k", "noexec"]}
-    below = {"destination": "/scratch/deep", "source": mounted.source, "options": ["bind"]}
+    below = {"destination": "/scratch/deep", "source": anywhere.source, "options": ["bind"]}
+    file = {
+        "destination": "/scratch/file",
+        "source": f"{anywhere.source}/file",
+        "options": ["bind", "unbindable"],
+    }
 
-    assert mounted("add", bind, tmpfs, below) == SILENT
+    assert anywhere("add", bind, tmpfs, below, file) == SILENT
 
-    found = mount_points(mounted.container)
+    found = mount_points(anywhere.container)
     assert {"ro", "nosuid"} <= set(found["/new/volume"])
     assert "noexec" in found["/scratch"]
-    root = Path(f"/proc/{mounted.container.pid}/root")
-    assert (root / "new/volume/file").read_text() == "from the host\n"
-    assert (root / "scratch/deep/file").read_text() == "from the host\n"
-    assert mounted("remove", below, tmpfs, bind) == SILENT
-    assert not {"/new/volume", "/scratch", "/scratch/deep"} & set(mount_points(mounted.container))
+    root = Path(f"/proc/{anywhere.container.pid}/root")
+    for path in ("new/volume/file", "scratch/deep/file", "scratch/file"):
+        assert (root / path).read_text() == "from the host\n"
+    assert anywhere("remove", file, below, tmpfs, bind) == SILENT
+    assert not {"/new/volume", "/scratch", "/scratch/deep"} & set(mount_points(anywhere.container))
 
 
-def test_failed_mount_takes_those_before_it_away(mounted):
+@pytest.fixture
+def on_the_host(workshop):
+    """Mount a tmpfs on the host, with another in it that is read-only; gone at the end."""
+    place = workshop.folder / "host"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
+    (place / "link").symlink_to("/etc")
+    (place / "inner").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", place / "inner"], check=True)
+    yield place
+    subprocess.run(["umount", "-R", "-l", place], check=True)
+
+
+@pytest.mark.parametrize(
+    ("mount", "attempt"),
+    [
+        pytest.param({"source": ".", "options": ["bind", "ro", "nosuid", "nodev"]},
+                     "mount -o remount,bind,rw /new", id="asked-for"),
+        pytest.param({"source": "inner", "options": ["bind"]},
+                     "mount -o remount,bind,rw /new", id="the-host's"),
+        pytest.param({"source": ".", "options": ["rbind"]},
+                     "mount -o remount,bind,rw /new/inner", id="below"),
+        pytest.param({"source": ".", "options": ["rbind"]}, "umount /new/inner", id="uncover"),
+        pytest.param({"type": "tmpfs", "options": ["ro"]},
+                     "mount -o remount,bind,rw /new", id="tmpfs"),
+    ],
+)  # fmt: skip
+def test_added_mounts_are_locked(workshop, mounting, on_the_host, mount, attempt):
+    """The root of a user namespace takes back nothing of what the host has set or covered."""
+    change = mounting(edit=with_users)
+    if "source" in mount:
+        mount = mount | {"source": str(on_the_host / mount["source"])}
+    assert change("add", mount | {"destination": "/new"}) == SILENT
+    before = mount_points(change.container)
+
+    result = workshop.pyoci("exec", change.container.id, "busybox", "sh", "-c", attempt)
+
+    assert result.status != 0
+    assert mount_points(change.container) == before
+    assert change("remove", {"destination": "/new"}) == SILENT
+    assert "/new" not in mount_points(change.container)
+
+
+@pytest.mark.parametrize(
+    "mount", [{"type": "tmpfs"}, {"options": ["bind"]}, {"options": ["bind", "copy-symlink"]}]
+)
+def test_nothing_is_made_where_the_container_could_make_nothing(mounting, on_the_host, mount):
+    """A link of the container's may lead to a folder of the host's: it is followed as its root."""
+
+    def bound(config):
+        with_users(config)
+        entry = {"destination": "/mnt", "source": str(on_the_host), "options": ["rbind"]}
+        config["mounts"].append(entry)
+
+    (on_the_host / "closed").mkdir()
+    change = mounting(edit=bound)
+    root = Path(f"/proc/{change.container.pid}/root")
+    (root / "led").symlink_to("/mnt/closed")
+    mount = {"source": str(on_the_host / "link")} | mount | {"destination": "/led/a/b"}
+
+    status, _, text = change("add", mount)
+
+    assert (status, "permission denied" in text) == (1, True), text
+    assert list((on_the_host / "closed").iterdir()) == []
+
+
+def test_mount_points_are_the_containers(mounting):
+    """Its root has made them, as at the beginning."""
+    change = mounting(edit=with_users)
+    bind = {"destination": "/a/b", "source": f"{change.source}/file", "options": ["bind"]}
+    assert change("add", bind) == SILENT
+    assert change("remove", bind) == SILENT
+
+    for place in ("a", "a/b"):
+        found = (change.container.bundle.rootfs / place).stat()
+        assert (found.st_uid, found.st_gid) == (100000, 100000)
+
+
+@pytest.mark.parametrize("options", [[], ["rslave"], ["rshared"]], ids=str)
+def test_what_is_mounted_in_an_added_mount_stays_inside(workshop, mounting, on_the_host, options):
+    """As in a bind of the document, mounts of the host arrive, and those made inside stay there."""
+
+    def may_mount(config):
+        for kind in ("bounding", "effective", "permitted"):
+            config["process"]["capabilities"][kind].append("CAP_SYS_ADMIN")
+
+    for name in ("in", "out"):
+        (on_the_host / name).mkdir()
+    subprocess.run(["mount", "--make-shared", on_the_host], check=True)
+    change = mounting(edit=may_mount)
+    bind = {"destination": "/new", "source": str(on_the_host), "options": ["bind", *options]}
+    assert change("add", bind) == SILENT
+    before = workshop.mounts()
+
+    made = ["busybox", "mount", "-t", "tmpfs", "none", "/new/in"]
+    assert workshop.pyoci("exec", change.container.id, *made).status == 0
+    assert workshop.mounts() == before
+
+    subprocess.run(["mount", "-t", "tmpfs", "none", on_the_host / "out"], check=True)
+    assert {"/new/in", "/new/out"} <= set(mount_points(change.container))
+
+
+def test_a_link_is_added(anywhere, on_the_host):
+    """`src-nofollow` binds a link itself, `dest-nofollow` covers one."""
+    root = Path(f"/proc/{anywhere.container.pid}/root")
+    (root / "tmp/link").symlink_to("/proc")
+    options = ["bind", "src-nofollow", "dest-nofollow"]
+
+    link = {"destination": "/tmp/link", "source": str(on_the_host / "link"), "options": options}
+    assert anywhere("add", link) == SILENT
+
+    assert os.readlink(root / "tmp/link") == "/etc"
+
+
+def test_a_relative_source_is_in_the_bundle(anywhere):
+    """As in the document that the container was created from."""
+    (anywhere.container.bundle.path / "beside").write_text("in the bundle\n")
+
+    bind = {"destination": "/new", "source": "beside", "options": ["bind"]}
+    assert anywhere("add", bind) == SILENT
+
+    root = Path(f"/proc/{anywhere.container.pid}/root")
+    assert (root / "new").read_text() == "in the bundle\n"
+
+
+def test_failed_mount_takes_those_before_it_away(anywhere):
     """If one cannot be added, none is."""
-    before = mount_points(mounted.container)
-    good = {"destination": "/new", "source": mounted.source, "options": ["bind"]}
+    before = mount_points(anywhere.container)
+    good = {"destination": "/new", "source": anywhere.source, "options": ["bind"]}
+    tmpfs = {"destination": "/new", "type": "tmpfs"}
     bad = {"destination": "/bad", "type": "tmpfs", "options": ["bogus=1"]}
 
-    status, _, text = mounted("add", good, bad)
+    status, _, text = anywhere("add", good, tmpfs, good, bad)
 
     assert status == 1
     assert text.startswith("mount tmpfs on /bad: fsconfig: invalid argument")
-    assert mount_points(mounted.container) == before
+    assert mount_points(anywhere.container) == before
+
+
+def test_only_what_was_added_is_taken_away(workshop, anywhere):
+    """A copied link is no mount: what it leads to was there before, and stays."""
+    before = mount_points(anywhere.container)
+    (workshop.folder / "link").symlink_to("/dev/shm")
+    link = {
+        "destination": "/new",
+        "source": str(workshop.folder / "link"),
+        "options": ["bind", "copy-symlink"],
+    }
+    bad = {"destination": "/bad", "type": "tmpfs", "options": ["bogus=1"]}
+
+    assert anywhere("add", link, bad)[0] == 1
+
+    assert mount_points(anywhere.container) == before
 
 
 @pytest.mark.parametrize(
@@ -764,21 +942,107 @@ def test_failed_mount_takes_those_before_it_away(mounted):
         ("/proc", '"/proc" cannot be mounted because it is not of type proc'),
         ("/proc/1", '"/proc/1" cannot be mounted because it is inside /proc'),
         ("/link", '"/link" cannot be mounted because it is inside /proc'),
-        ("/up", 'mountpoint "/up" is on the top of rootfs "/"'),
+        ("/up", 'mountpoint "/up" is on the top of rootfs "'),
     ],
 )
-def test_mounts_stay_inside_the_root(mounted, destination, why):
+def test_mounts_stay_inside_the_root(anywhere, destination, why):
     """Links of the image lead nowhere else, not to /proc, not to the root itself."""
-    root = Path(f"/proc/{mounted.container.pid}/root")
+    root = Path(f"/proc/{anywhere.container.pid}/root")
     (root / "link").symlink_to("/proc/sys")
     (root / "up").symlink_to("../../..")
 
-    status, _, text = mounted(
-        "add", {"destination": destination, "source": mounted.source, "options": ["bind"]}
+    status, _, text = anywhere(
+        "add", {"destination": destination, "source": anywhere.source, "options": ["bind"]}
     )
 
     assert status == 1
     assert why in text
+
+
+@pytest.mark.parametrize("destination", ["/proc", "/link"])
+def test_nothing_covers_the_proc_of_a_running_container(anywhere, destination):
+    """Not even a procfs: it would have none of the masks."""
+    (Path(f"/proc/{anywhere.container.pid}/root") / "link").symlink_to("proc")
+    before = mount_points(anywhere.container)
+
+    status, _, text = anywhere(
+        "add", {"destination": destination, "source": "/proc", "options": ["bind"]}
+    )
+
+    assert (status, "cannot be mounted because it is not of type proc" in text) == (1, True), text
+    assert mount_points(anywhere.container) == before
+
+
+@pytest.mark.parametrize(
+    ("destination", "why"),
+    [
+        ("", "$[0].destination: empty"),
+        ("/", 'mountpoint "/" is on the top of rootfs "rootfs"'),
+        ("/.", 'mountpoint "/." is on the top of rootfs "rootfs"'),
+        ("/x/..", 'mountpoint "/x/.." is on the top of rootfs "rootfs"'),
+        ("/up", "unmount /up: the root stays mounted"),
+        ("/proc", '"/proc" cannot be mounted because it is not of type proc'),
+        ("/proc/keys", '"/proc/keys" cannot be mounted because it is inside /proc'),
+        ("/link", "unmount /link: what is mounted in /proc stays mounted"),
+        ("/link/sys", "unmount /link/sys: what is mounted in /proc stays mounted"),
+        ("/sys/firmware", "unmount /sys/firmware: it would uncover /sys/firmware"),
+        ("/sys", "unmount /sys: it would uncover /sys/firmware"),
+    ],
+)
+def test_what_confines_the_container_is_not_removed(anywhere, destination, why):
+    """The root, /proc, masks and what holds them stay, wherever links lead."""
+    root = Path(f"/proc/{anywhere.container.pid}/root")
+    (root / "link").symlink_to("/proc")
+    (root / "up").symlink_to("../../..")
+    before = mount_points(anywhere.container)
+
+    assert anywhere("remove", {"destination": destination}) == (1, "", f"{why}\n")
+
+    assert mount_points(anywhere.container) == before
+
+
+def test_a_place_where_nothing_is_mounted_is_not_removed(anywhere):
+    """The kernel's word is told."""
+    status, _, text = anywhere("remove", {"destination": "/etc"})
+
+    assert (status, text) == (1, "unmount /etc: umount: invalid argument\n")
+
+
+def test_mounts_are_not_led_elsewhere_by_init(workshop, mounting):
+    """The root is that of the container, whatever its process has made its own."""
+    script = "mkdir -p /jail/bin; cp /bin/busybox /jail/bin; exec busybox chroot /jail "
+
+    def free(config):
+        for kind in ("bounding", "effective", "permitted"):
+            config["process"]["capabilities"][kind].append("CAP_SYS_CHROOT")
+
+    change = mounting("sh", "-c", script + "/bin/busybox sleep 1000", edit=free)
+    root = f"/proc/{change.container.pid}/root"
+    workshop.until(lambda: os.readlink(root) == "/jail")
+
+    assert change("add", {"destination": "/new", "type": "tmpfs"}) == SILENT
+
+    assert (change.container.bundle.rootfs / "new").is_dir()
+    assert change("remove", {"destination": "/new"}) == SILENT
+
+
+@pytest.mark.parametrize("action", ["add", "remove"])
+def test_mounts_of_the_host_are_not_changed(workshop, mounting, action):
+    """A container that shares the host's mount namespace has no mounts of its own."""
+
+    def share(config):
+        linux = config["linux"]
+        linux["namespaces"] = [n for n in linux["namespaces"] if n["type"] != "mount"]
+        linux.update(maskedPaths=[], readonlyPaths=[])
+        config["mounts"] = []
+
+    change = mounting(edit=share)
+    before = workshop.mounts()
+
+    result = change(action, {"destination": "/new", "source": change.source, "options": ["bind"]})
+
+    assert result == (1, "", "unable to mount without a private MNT namespace\n")
+    assert workshop.mounts() == before
 
 
 @pytest.mark.parametrize(
@@ -786,12 +1050,16 @@ def test_mounts_stay_inside_the_root(mounted, destination, why):
     [
         ("{}", "mounts must be an array"),
         ("[1]", "$[0]: expected object, got 1"),
-        ('[{"destination": "/"}]', "$[0].destination: empty"),
+        ('[{"destination": "/"}]', 'mountpoint "/" is on the top of rootfs "rootfs"'),
+        ('[{"destination": ""}]', "$[0].destination: empty"),
+        ('[{"destination": "/x", "options": ["bind"]}]', "$[0].source: a bind mount needs one"),
+        ('[{"destination": "/x", "type": "bind"}]', "$[0].source: a bind mount needs one"),
+        ('[{"destination": "/x", "type": "proc"}]', "mount /x: type proc only when a container"),
         ("[", "invalid JSON at line 1"),
     ],
 )
 def test_mounts_refuses_other_documents(workshop, cleared, text, said):
-    """The file holds an array of mounts."""
+    """The file holds an array of mounts, and the rules are those of create."""
     id = put_in_state(workshop, "running", cleared)
     path = workshop.folder / "mounts.json"
     path.write_text(text)

@@ -21,7 +21,14 @@ from libcgroups.state import CgroupState
 
 from . import codec
 from ._record import Record, faults, i64, u32, u64
-from .errors import BadId, ContainerError, ContainerExists, NoSuchContainer, SpecError
+from .errors import (
+    BadId,
+    ContainerError,
+    ContainerExists,
+    InitFailed,
+    NoSuchContainer,
+    SpecError,
+)
 
 OCI_VERSION = "1.3.0"
 FIFO = "start.fifo"
@@ -192,7 +199,10 @@ class StateDirectory:
 
         For reading and writing: read only would see an end of file before there is a writer.
         """
-        posix.mkfifo(FIFO, 0o600, dir_fd=self.fd)
+        try:
+            posix.mkfifo(FIFO, 0o600, dir_fd=self.fd)
+        except OSError as e:
+            raise _refused("mkfifo", f"{self.path}/{FIFO}", e) from e
         return posix.open(FIFO, posix.O_RDWR | posix.O_CLOEXEC, dir_fd=self.fd)
 
     def open_fifo(self) -> int | None:
@@ -256,14 +266,17 @@ class StateDirectory:
     def _write(self, name: str, text: str) -> None:
         new = f".{name}.new"
         flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC | posix.O_NOFOLLOW
-        fd = posix.open(new, flags, 0o600, dir_fd=self.fd)
         try:
-            rest = text.encode("utf-8", "surrogateescape")
-            while rest:
-                rest = rest[posix.write(fd, rest) :]
-        finally:
-            posix.close(fd)
-        posix.rename(new, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+            fd = posix.open(new, flags, 0o600, dir_fd=self.fd)
+            try:
+                rest = text.encode("utf-8", "surrogateescape")
+                while rest:
+                    rest = rest[posix.write(fd, rest) :]
+            finally:
+                posix.close(fd)
+            posix.rename(new, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except OSError as e:
+            raise _refused("write", f"{self.path}/{name}", e) from e
 
 
 def claim(root: str, id: str) -> StateDirectory:
@@ -275,7 +288,13 @@ def claim(root: str, id: str) -> StateDirectory:
         posix.mkdir(path, 0o711)
     except FileExistsError:
         raise ContainerExists(id) from None
+    except OSError as e:
+        raise _refused("mkdir", path, e) from e
     return _open(root, id)
+
+
+def _refused(call: str, path: str, e: OSError) -> InitFailed:
+    return InitFailed("state", e.errno, f"{call} {path}: {(e.strerror or '').lower()}")
 
 
 def open_directory(root: str, id: str) -> StateDirectory:

@@ -57,7 +57,7 @@ def update(
         _apply(manager, wanted, back)
         try:
             directory.keep_resources(codec.dumps(new.to_json()))
-        except OSError:
+        except BaseException:
             _set_back(manager, back)  # the next update would build on what is not in force
             raise
         if rdt is not None:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ..kernel.linux import LinuxKernel
     from ..plan.plan import Plan
     from .sources import Sources
+    from .stub.memfd import Spare
 
 
 class Belongings:
@@ -53,6 +54,7 @@ class Belongings:
         self.sources: Sources | None = None  # for what init may not open
         self.entry: CgroupEntry | None = None  # the way into the cgroup; None: main moves init
         self.born_in_namespace = False  # the cgroup namespace came with the clone
+        self.spare: Spare | None = None  # to be executed where memfds may not be
         self.filter = b""  # classic BPF
         self.filter_flags = 0
         self.notifies = False  # the filter has a listener
@@ -143,6 +145,8 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
     handles = _handles(plan, rootfs, kernel, channel, own, cwd)
     # Engines leak descriptors to us; not even the stub is to have them.
     kernel.close_at_exec(first)
+    if own.spare is not None:
+        own.spare.stand_aside(first + 3)
     handles = _place(handles, first)
     calls = lastmile.system_calls(
         last_mile(plan, cwd_late=cwd_late, filter_flags=own.filter_flags),
@@ -163,7 +167,7 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
         be(own.executor, plan.command.args, env, report=report, gate=gate)
     if plan.become_uid not in (None, 0):
         kernel.raise_ambient()  # else the stub's exec would drop what its list needs
-    lastmile.run(lastmile.program(calls, report=handles["sync"]))
+    lastmile.run(lastmile.program(calls, report=handles["sync"]), own.spare)
 
 
 def last_mile(plan: Plan, *, cwd_late: str | None = None, filter_flags: int = 0) -> list[Entry]:

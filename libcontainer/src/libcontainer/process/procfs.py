@@ -16,7 +16,7 @@ from ..errors import InitFailed
 from ..kernel import constants as c
 from ..rootfs.filesystem import NewMount
 from .stub.image import Address, Buffer, Call, Result, Struct, build_image
-from .stub.memfd import sealed
+from .stub.memfd import executable
 from .stub.report import FORKED, SIZE, read_pid
 
 TYPE_CHECKING = False
@@ -105,7 +105,7 @@ def _become_stub(
     # The end: main says nothing, it hangs up.
     calls.append(Call(number["read"], [socket, Buffer(8), 1], want=1))
     image = build_image(calls, arch=posix.uname().machine, report_fd=writer)
-    posix.execve(sealed(image, name="pyoci"), ["pyoci:procfs"], {})
+    posix.execve(executable(image, name="pyoci"), ["pyoci:procfs"], {})
 
 
 def _message(fd: int) -> Struct:
