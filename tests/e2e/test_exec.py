@@ -838,7 +838,7 @@ def test_nobody_inside_sees_more_than_the_stub(workshop, delete_after):
     ids=["the-stub", "the-payload"],
 )
 def test_the_stub_cannot_be_started_by_a_program(container, script, said):
-    """A program that leads back to the runtime's own finds nothing to do there: it ends with 127."""
+    """A program that leads back to the runtime's own finds nothing to do: it ends with 127."""
     path = container.bundle.rootfs / "bin/back"
     path.write_text(script)
     path.chmod(0o755)
