@@ -271,13 +271,26 @@ def test_delete_removes_a_directory_without_state(workshop, options, expected):
     assert not (workshop.root / "left").exists()
 
 
-@pytest.mark.parametrize("id", ["..", ".", "a/b", "", "x" * 256, "a b"])
+@pytest.mark.parametrize("id", ["..", ".", ".seccomp", "a/b", "", "x" * 256, "a b"])
 def test_ids_that_are_none(workshop, id):
     """An id is a file name of few characters; nothing else is looked for."""
     text = "invalid container ID format\n" if id else "container id cannot be empty\n"
 
     for command in ("state", "start", "pause", "ps", "update", "events", "delete"):
         assert told(workshop.pyoci(command, id)) == (1, "", text)
+
+
+def test_an_id_may_begin_with_a_dot(workshop, cleared):
+    """As with runc; the directory of compiled filters beside the containers is none."""
+    config = workshop.config("sh", "-c", LOOP)
+    config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW"}
+    container = workshop.create(config, id=f".{workshop.id()}")
+    cleared(container)
+
+    assert (workshop.root / ".seccomp").is_dir()
+    assert workshop.pyoci("list", "-q").stdout == f"{container.id}\n"
+    said = (1, "", "invalid container ID format\n")
+    assert told(workshop.pyoci("delete", "--force", ".seccomp")) == said
 
 
 # -- ps
@@ -399,6 +412,7 @@ def limited(workshop, cleared):
         ("--memory 64M --memory-swap 0.125g", {"memory": 64 * M, "swap": 128 * M}),
         ("--memory-reservation 32mb", {"soft": 32 * M}),
         ("--pids-limit 50", {"pids": 50}),
+        ("--memory= --memory-swap= --cpu-quota= --pids-limit 50", {"pids": 50}),
         ("--pids-limit=-1", {"pids": "max"}),
         ("--cpu-share 512", {"shares": 512}),
         ("--cpu-quota 50000", {"quota": 50000, "period": 100000}),
@@ -422,7 +436,14 @@ def test_update_sets_limits(limited, line, limits):
         ("--cpu-quota abc", "invalid value for cpu-quota: abc"),
         ("--cpu-share=-1", "invalid value for cpu-share: -1"),
         ("--cpu-idle 2", "invalid value for cpu-idle: 2"),
-        ("--blkio-weight 5", "$.blockIO.weight: must be between 10 and 1000, got 5"),
+        ("--cpuset-cpus foo", 'invalid value for cpuset-cpus: not a list, got "foo"'),
+        ("--cpuset-mems 0-", 'invalid value for cpuset-mems: not a list, got "0-"'),
+        (
+            "--blkio-weight 5 --cpuset-cpus x",
+            'invalid value for cpuset-cpus: not a list, got "x"; '
+            "invalid value for blkio-weight: must be between 10 and 1000, got 5",
+        ),
+        ("--blkio-weight 5", "invalid value for blkio-weight: must be between 10 and 1000, got 5"),
         ("--l3-cache-schema L3:0=f", "Intel RDT/CAT: l3 cache schema is not enabled"),
         ("--mem-bw-schema MB:0=9", "Intel RDT/MBA: memory bandwidth schema is not enabled"),
         ("--resources /nowhere", "open /nowhere: no such file or directory"),
@@ -1075,6 +1096,12 @@ def test_spec_writes_a_document_that_runs(workshop):
     kinds = {namespace["type"] for namespace in document["linux"]["namespaces"]}
     assert "user" in kinds and "network" not in kinds
     assert (folder / "other.json").read_text().startswith('{\n\t"ociVersion": "1.3.0",\n')
+    for options, said in (
+        (("-b", "nodir"), "chdir nodir: no such file or directory\n"),
+        (("-f", "nodir/x"), "open nodir/x: no such file or directory\n"),
+        (("-f", "/dev/full/x"), "open /dev/full/x: not a directory\n"),
+    ):
+        assert told(workshop.pyoci("spec", *options, cwd=folder)) == (1, "", said)
     again = "File config.json exists. Remove it first\n"
     assert told(workshop.pyoci("spec", "--bundle", folder)) == (1, "", again)
     assert (folder / "config.json").read_text() == "mine"
@@ -1124,6 +1151,7 @@ def test_version_has_the_lines_that_engines_read(workshop):
     assert first.startswith("pyoci version ")
     assert [line.partition(":")[0] for line in others][:3] == ["commit", "spec", "python"]
     assert not [line for line in others if "version" in line]
+    assert workshop.pyoci("version") == workshop.pyoci("--version")
 
 
 @pytest.mark.parametrize("command", ["checkpoint", "restore", "setup"])
@@ -1245,7 +1273,7 @@ class Screen:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.execvpe(argv[0], argv, env)
-        self.text = ""
+        self.text = self.raw = ""
 
     def until(self, pattern, seconds=15):
         end = time.monotonic() + seconds
@@ -1261,6 +1289,7 @@ class Screen:
             text = os.read(self.fd, 65536).decode(errors="replace")
         except OSError:
             return ""
+        self.raw += text
         return MOVES.sub("", text)
 
     def type(self, text):
@@ -1312,7 +1341,12 @@ def test_events_on_a_terminal_is_a_table(workshop, cleared, screen):
     """One line is kept up to date until the container ends."""
     id = put_in_state(workshop, "running", cleared)
     watched = screen(*workshop.argv("events", "--interval", "50ms", id))
+    slow = screen(*workshop.argv("events", "--interval", "1h", id), TERM="dumb")
 
+    slow.until(rf"{id[:20]} +- .*/ none")  # before the first interval is over
+    os.kill(slow.pid, signal.SIGTERM)
+    assert slow.rest().endswith("\r\n")
+    assert "\x1b" not in slow.raw
     watched.until(r"CPU % .*MEMORY / LIMIT")
     watched.until(rf"{id[:20]} +\d+\.\d%.*/ none.*\r{id[:20]}")
     workshop.pyoci("kill", id, "KILL")
@@ -1331,10 +1365,10 @@ def test_usage_error_on_a_terminal_has_a_hint(workshop, screen):
 # -- completion, in real shells
 
 
-def test_bash_completes(workshop, cleared, screen):
-    """bash completes commands, options, and the ids that a command can act on."""
-    created, running = [put_in_state(workshop, s, cleared) for s in ("created", "running")]
-    bash = screen(
+@pytest.fixture
+def bash(workshop, screen):
+    """A shell that has read our script."""
+    found = screen(
         "bash",
         "--norc",
         "--noprofile",
@@ -1343,25 +1377,17 @@ def test_bash_completes(workshop, cleared, screen):
         INPUTRC="/dev/null",
         PATH=f"{workshop.runtime.parent}:{os.environ['PATH']}",
     )
-    bash.type('source <(pyoci completion bash); echo "re"ady\n')
-    bash.until(r"[\r\n]ready")
-
-    bash.type("pyoci feat\t")
-    bash.until(r"pyoci features ")
-    bash.type("\x15")
-    bash.type(f"pyoci --root={workshop.root} start \t")
-    bash.until(rf"start {created} ")
-    bash.type("\x15")
-    bash.type(f"pyoci --root {workshop.root} ps \t\t\t")
-    bash.until(rf"{created} +{running}")
+    found.type('source <(pyoci completion bash); echo "re"ady\n')
+    found.until(r"[\r\n]ready")
+    return found
 
 
-def test_zsh_completes(workshop, cleared, screen):
-    """So does zsh."""
+@pytest.fixture
+def zsh(workshop, screen):
+    """A shell that has read our script."""
     if shutil.which("zsh") is None:
         pytest.skip("needs zsh")
-    created, _ = [put_in_state(workshop, s, cleared) for s in ("created", "running")]
-    zsh = screen(
+    found = screen(
         "zsh",
         "-f",
         "-i",
@@ -1369,23 +1395,83 @@ def test_zsh_completes(workshop, cleared, screen):
         ZDOTDIR=str(workshop.folder),
         PATH=f"{workshop.runtime.parent}:{os.environ['PATH']}",
     )
-    zsh.type("autoload -Uz compinit; compinit -u -D; unset zle_bracketed_paste\n")
-    zsh.type('eval "$(pyoci completion zsh)"; echo "re"ady\n')
-    zsh.until(r"[\r\n]ready")
+    found.type("autoload -Uz compinit; compinit -u -D; unset zle_bracketed_paste\n")
+    found.type('eval "$(pyoci completion zsh)"; echo "re"ady\n')
+    found.until(r"[\r\n]ready")
+    return found
 
-    zsh.type("pyoci feat\t")
-    zsh.until(r"pyoci features")
-    zsh.type("\x15")
-    zsh.type(f"pyoci --root {workshop.root} start \t")
-    zsh.until(rf"{created}")
+
+def typed(shell, line):
+    """Return the line that the shell has made of what was typed: it echoes it."""
+    shell.text = ""
+    shell.type(line)
+    shell.type("\x01echo '<' \x05 '>'\n")  # at the line's begin and end
+    return shell.until(r"[\r\n]< (.*?) >\r?\n")[1]
+
+
+# What is typed, and the line that it becomes; ID is a created container, ROOT its state root.
+TYPED = [
+    ("pyoci feat\t", "pyoci features"),
+    ("pyoci --log-format=js\t", "pyoci --log-format=json"),
+    ("pyoci list --format=j\t", "pyoci list --format=json"),
+    ("pyoci list --format=j\t\t", "pyoci list --format=json"),
+    ("pyoci list --format j\t", "pyoci list --format json"),
+    ("pyoci --root=ROO\t", "pyoci --root=ROOT"),
+    ("pyoci --root=ROOT start \t", "pyoci --root=ROOT start ID"),
+    ("pyoci -root ROOT start \t", "pyoci -root ROOT start ID"),
+    ("pyoci --debug=false --root ROOT start \t", "pyoci --debug=false --root ROOT start ID"),
+    ("pyoci --root ROOT --log journald:x state \t", "pyoci --root ROOT --log journald:x state ID"),
+    ("pyoci --root ROOT exec -e A=1 \t", "pyoci --root ROOT exec -e A=1 ID"),
+    ("pyoci --root ROOT exec --env=A=1 \t", "pyoci --root ROOT exec --env=A=1 ID"),
+    ("pyoci --root ROOT exec -u 1:2 \t", "pyoci --root ROOT exec -u 1:2 ID"),
+]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_shell_completes(workshop, cleared, request, shell):
+    """Commands, words, files, and the ids that a command can act on; what is typed stays."""
+    id = put_in_state(workshop, "created", cleared)
+    names = {"ROOT": str(workshop.root), "ROO": str(workshop.root)[:-1], "ID": id}
+
+    def named(line):
+        return re.sub("ROOT|ROO|ID", lambda found: names[found[0]], line)
+
+    shell = request.getfixturevalue(shell)
+    found = [typed(shell, named(line)) for line, _ in TYPED]
+
+    assert [line.rstrip(" /") for line in found] == [named(expected) for _, expected in TYPED]
+
+
+def test_bash_completes_where_words_are_not_broken(bash):
+    """Other programs' scripts take `=` out of the characters that break words."""
+    bash.type("COMP_WORDBREAKS=${COMP_WORDBREAKS/=/}\n")
+
+    assert typed(bash, "pyoci list --format=j\t").rstrip() == "pyoci list --format=json"
+
+
+def test_bash_lists_what_is_meant(workshop, cleared, bash):
+    """Of several ids all are shown."""
+    created, running = [put_in_state(workshop, s, cleared) for s in ("created", "running")]
+
+    bash.type(f"pyoci --root {workshop.root} ps \t\t\t")
+
+    bash.until(rf"{created} +{running}")
 
 
 def test_fish_completes(workshop, cleared):
-    """So does fish."""
+    """So does fish, with what each word means."""
     if shutil.which("fish") is None:
         pytest.skip("needs fish")
     created, _ = [put_in_state(workshop, s, cleared) for s in ("created", "running")]
-    script = f"pyoci completion fish | source; complete -C 'pyoci --root {workshop.root} start '"
+    lines = [
+        f"pyoci --root {workshop.root} start ",
+        "pyoci list --format=",
+        "pyoci list --qu",
+        f"pyoci --root={str(workshop.root)[:-1]}",
+    ]
+    script = "\n".join(
+        ["pyoci completion fish | source", *[f"complete -C '{line}'" for line in lines]]
+    )
     env = workshop.host | {
         "PATH": f"{workshop.runtime.parent}:{os.environ['PATH']}",
         "HOME": str(workshop.folder),
@@ -1395,15 +1481,20 @@ def test_fish_completes(workshop, cleared):
         ["fish", "-c", script], capture_output=True, text=True, env=env, timeout=30
     )
 
-    assert done.stdout.split() == [created]
+    assert done.stdout.splitlines() == [
+        created,
+        "--format=json",
+        "--format=table",
+        "--quiet\tids only, one a line",
+        f"--root={workshop.root}/",
+    ]
 
 
 def test_completion_makes_no_state_root(workshop):
     """To ask what could be meant changes nothing."""
     env = workshop.host | {
         "_PYOCI_COMPLETE": "bash_complete",
-        "COMP_WORDS": f"pyoci --root {workshop.root} start ",
-        "COMP_CWORD": "4",
+        "COMP_LINE": f"pyoci --root {workshop.root} start ",
     }
 
     workshop.command([workshop.runtime], env=env)

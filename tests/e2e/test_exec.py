@@ -309,6 +309,23 @@ def test_no_new_privs_can_be_asked_for(workshop, delete_after):
     assert fields(said(container, *look, options=("--no-new-privs",)))["NoNewPrivs"] == "1"
 
 
+def test_an_empty_user_is_none(workshop, delete_after):
+    """As with runc: the container's own."""
+    config = workshop.config("sleep", "1000")
+    config["process"]["user"] = {"uid": 1000, "gid": 1000}
+    container = running(workshop, delete_after, config)
+    assert said(container, "id", "-u", options=("--user", "")) == "1000\n"
+
+
+def test_no_new_privs_can_be_taken_back(workshop, delete_after):
+    """As with runc: the option goes before the document, in both directions."""
+    container = running(workshop, delete_after, workshop.config("sleep", "1000"))
+    look = ("cat", "/proc/self/status")
+    assert fields(said(container, *look))["NoNewPrivs"] == "1"
+    options = ("--no-new-privs=false",)
+    assert fields(said(container, *look, options=options))["NoNewPrivs"] == "0"
+
+
 @pytest.mark.parametrize("no_new_privileges", [True, False])
 def test_the_containers_filter_holds_for_tenants(workshop, delete_after, no_new_privileges):
     """With and without no_new_privs."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import posix
 
+from . import _log
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -67,4 +69,6 @@ def open_entry(directory: str | None, tasks: list[str]) -> Entry:
     except OSError:
         entry.close()
         raise
+    born = f"born in {directory}" if directory is not None else "not born there"
+    _log.debug(f"way into the cgroup: {born}, enters {len(tasks)} of v1 by itself")
     return entry

@@ -5,6 +5,7 @@
     ROOT/ID/resources.json  the limits in force, once an update has changed them
     ROOT/ID/start.fifo      the start barrier
     ROOT/ID/notify/         the socket by which it tells that it is ready, while `run` listens
+    ROOT/.seccomp/          compiled filters of all containers; no container has that id
 
 The directory is claimed first and the state committed last, so a runtime that is killed at any
 instant leaves nothing that `delete --force` cannot clear.  The directory's own lock covers
@@ -32,11 +33,13 @@ from .errors import (
 OCI_VERSION = "1.3.0"
 FIFO = "start.fifo"
 NOTIFY = "notify"
+FILTERS = ".seccomp"
 _STATE, _CONFIG, _RESOURCES = "state.json", "config.json", "resources.json"
 _LIMIT = 1 << 24  # bytes of a state file
 _CHUNK = 1 << 14  # bytes; a read makes room for all that it asks for
-_ID_START = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-")
-_ID_REST = _ID_START | {"."}
+_ID = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-.")
+# Of the file system, and the directory of compiled filters beside the containers'.
+_NO_IDS = (".", "..", FILTERS)
 
 
 class SavedState(Record):
@@ -87,8 +90,8 @@ class ForeignState(ContainerError):
 
 
 def check_id(id: str) -> None:
-    """Raise BadId unless `id` is a container id: a file name that begins with no dot."""
-    if not id or id[0] not in _ID_START or not _ID_REST.issuperset(id) or len(id) > 255:
+    """Raise BadId unless `id` is a container id: a file name, and none that means another thing."""
+    if not id or id in _NO_IDS or not _ID.issuperset(id) or len(id) > 255:
         raise BadId(id)
 
 
@@ -304,15 +307,20 @@ def open_directory(root: str, id: str) -> StateDirectory:
 
 
 def container_ids(root: str) -> tuple[str, ...]:
-    """Return the ids below a state root, sorted.  Raises OSError if it cannot be read."""
+    """Return the ids below a state root, sorted.  Raises OSError if it cannot be read.
+
+    Each is a directory; whether it is a container only its state tells.
+    """
     ids = []
-    for name in sorted(posix.listdir(root)):
-        try:
-            check_id(name)
-        except BadId:
-            continue
-        ids.append(name)
-    return tuple(ids)
+    with posix.scandir(root) as entries:
+        for entry in entries:
+            try:
+                check_id(entry.name)
+            except BadId:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                ids.append(entry.name)
+    return tuple(sorted(ids))
 
 
 def _open(root: str, id: str) -> StateDirectory:

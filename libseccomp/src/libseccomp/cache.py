@@ -58,7 +58,9 @@ def load(
         return _compile(profile, refuse_unknown)
     try:
         found = _read(folder, key)
-        if found is None:
+        if found is not None:
+            _log.debug(f"seccomp filter taken from the cache, entry {key}")
+        else:
             found = _compile(profile, refuse_unknown)
             _write(folder, key, found)
         return found
@@ -93,6 +95,7 @@ def _library() -> tuple[str, int, int, int, int] | None:
 def _compile(profile: LinuxSeccomp | bytes, strict: bool) -> CompiledFilter:
     from .compiler import compile_profile
 
+    _log.debug("seccomp filter compiled, it is not in the cache")
     if isinstance(profile, bytes):
         import json
 

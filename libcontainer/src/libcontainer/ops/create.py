@@ -209,7 +209,7 @@ class _Making:
         if plan.seccomp is not None:
             from libseccomp.cache import load  # only with a profile
 
-            folder = f"{self.options.root}/.seccomp"
+            folder = f"{self.options.root}/{state.FILTERS}"
             compiled = load(plan.seccomp, folder, refuse_unknown=plan.seccomp_strict)
             own.filter, own.filter_flags = compiled.program, compiled.flags
             own.notifies = compiled.notifies
@@ -230,6 +230,11 @@ class _Making:
         """Make init, and see it to the start barrier; return its pid."""
         assert self.cgroup is not None and self.saved is not None
         self.hooks = plan.hooks
+        if plan.hooks is not None:
+            kinds = [key for name, key, _, _ in plan.hooks._fields if getattr(plan.hooks, name)]
+            _log.debug(f"hooks: {', '.join(kinds)}")
+        program = "".join(plan.command.args[:1])
+        _log.debug(f"command {program}, working directory {plan.command.cwd}")
         # Before the first thing is made outside the directory: killed from here on, we leave a
         # state that says where the cgroup is.
         self.directory.save(self.saved)
