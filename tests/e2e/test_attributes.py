@@ -11,6 +11,7 @@ import pytest
 
 # (x86_64, aarch64)
 SCHED_GETATTR, IOPRIO_GET = {"x86_64": (315, 252), "aarch64": (275, 31)}[platform.machine()]
+PER_LINUX32, ADDR_NO_RANDOMIZE = 0x8, 0x40000  # include/uapi/linux/personality.h
 
 
 def call(*arguments):
@@ -86,6 +87,29 @@ def test_io_priority(workshop, delete_after, name, number):
     container = running(workshop, delete_after, {"ioPriority": {"class": name, "priority": 5}})
 
     assert call(IOPRIO_GET, 1, container.pid) == number << 13 | 5
+
+
+def under(domain, workshop, command, *arguments):
+    """Do a command of pyoci whose own personality is this."""
+
+    def change():
+        ctypes.CDLL(None).personality(domain)
+
+    argv = workshop.argv(command, *arguments)
+    return workshop.command(argv, env=workshop.host, preexec_fn=change)[0]
+
+
+def test_a_32_bit_personality_of_the_caller(workshop, delete_after):
+    """
+    uname names another machine to the runtime then, which is no reason not to run.
+    """
+    bundle = workshop.bundle(workshop.config("cat", "/proc/self/personality"))
+    result = under(PER_LINUX32, workshop, "run", "-b", bundle.path, workshop.id())
+    assert (result.status, result.stdout.strip(), result.stderr) == (0, "00000008", "")
+
+    container = running(workshop, delete_after)
+    result = under(PER_LINUX32, workshop, "exec", container.id, "echo", "here")
+    assert (result.status, result.stdout, result.stderr) == (0, "here\n", "")
 
 
 def test_personality(workshop):
