@@ -112,6 +112,19 @@ def test_a_32_bit_personality_of_the_caller(workshop, delete_after):
     assert (result.status, result.stdout, result.stderr) == (0, "here\n", "")
 
 
+def test_the_plain_personality_is_set(workshop):
+    """
+    LINUX is 0, which takes away what the caller has changed of its own.
+    """
+    config = workshop.config("cat", "/proc/self/personality")
+    config["linux"]["personality"] = {"domain": "LINUX"}
+    bundle = workshop.bundle(config)
+
+    result = under(ADDR_NO_RANDOMIZE, workshop, "run", "-b", bundle.path, workshop.id())
+
+    assert (result.status, result.stdout.strip(), result.stderr) == (0, "00000000", "")
+
+
 def test_personality(workshop):
     """
     LINUX32 shows a 32-bit machine to the payload.
