@@ -162,6 +162,33 @@ def test_memory_policy(workshop, policy, shown):
     assert shown in workshop.inside(config).split()
 
 
+@pytest.mark.parametrize("first", [None, 0, 1000], ids=["host-user", "new-user", "without-root"])
+def test_exec_joins_the_session_keyring(workshop, delete_after, first):
+    """
+    The container's own, found by its name, however often: no exec makes another.
+    """
+    if not Path("/proc/keys").exists():
+        pytest.skip("needs the kernel's keyrings (CONFIG_KEYS)")
+    config = workshop.config("sleep", "60")
+    config["linux"]["maskedPaths"] = []  # /proc/keys among them
+    config["process"]["user"] = dict.fromkeys(("uid", "gid"), first or 0)
+    if first is not None:
+        mapping = [{"containerID": first, "hostID": 100000 + first, "size": 2000}]
+        config["linux"].update(uidMappings=mapping, gidMappings=mapping)
+        config["linux"]["namespaces"].append({"type": "user"})
+    container = workshop.create(config)
+    delete_after(container)
+    assert container.start().status == 0
+
+    def rings():
+        keys = container.pyoci("exec", "cat", "/proc/keys").stdout.splitlines()
+        return [line.split()[0] for line in keys if f"_ses.{container.id}" in line]
+
+    found = rings()
+    assert len(found) == 1
+    assert [rings(), rings()] == [found, found]
+
+
 def test_affinity_is_the_cgroups(workshop):
     """
     A runtime that is itself bound to one CPU does not bind its containers.
