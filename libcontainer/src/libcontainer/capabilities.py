@@ -45,8 +45,8 @@ def sets(
     """Return the sets that can be had, and the names that cannot.
 
     `available` is the runtime's bounding set.  Names that nobody knows, or that the runtime does
-    not have itself, are not an error (runtime-spec: "SHOULD NOT fail"); the caller tells them to the
-    user.  An ambient one that the kernel would refuse is left out, with a warning.  An absent
+    not have itself, are not an error (runtime-spec: "SHOULD NOT fail"); the caller tells them to
+    the user.  An ambient one that the kernel would refuse is left out, with a warning.  An absent
     object is five empty sets.
     """
     refused: list[str] = []
