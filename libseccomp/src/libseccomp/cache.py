@@ -26,7 +26,7 @@ from struct import Struct
 
 from . import __version__, _log
 from .program import CompiledFilter
-from .soname import find
+from .soname import find, machine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _key(profile: LinuxSeccomp | bytes, strict: bool) -> str | None:
         return None
     host = posix.uname()
     # repr is one to one for records, and written in C for what they are made of.
-    parts = (_FORMAT, __version__, where, host.release, host.version, host.machine)
+    parts = (_FORMAT, __version__, where, host.release, host.version, machine())
     return blake2b(
         repr((parts, strict, profile)).encode("utf-8", "surrogatepass"), digest_size=20
     ).hexdigest()

@@ -231,7 +231,7 @@ class _Making:
         assert self.cgroup is not None and self.saved is not None
         self.hooks = plan.hooks
         if plan.hooks is not None:
-            kinds = [kind for kind, hooks in plan.hooks.to_json().items() if hooks]
+            kinds = [key for name, key, _, _ in plan.hooks._fields if getattr(plan.hooks, name)]
             _log.debug(f"hooks: {', '.join(kinds)}")
         program = "".join(plan.command.args[:1])
         _log.debug(f"command {program}, working directory {plan.command.cwd}")

@@ -11,7 +11,7 @@ import fcntl
 import posix
 
 from ..console import ConsoleSocket, make_console, own_stdio
-from ..errors import InitFailed
+from ..errors import StepFailed
 from ..hooks import run_hooks
 from ..kernel import constants as c
 from ..namespaces import KINDS, enter_new_time, open_offsets
@@ -26,8 +26,8 @@ from ..plan.lastmile import (
     shed,
     wait_and_run,
 )
-from ..rootfs import resolve
 from ..rootfs.root import Rootfs
+from ..rootfs.steps import MakeDirectory
 from ..signals import reset_signals
 from ..step import apply_all, prepare_all
 from . import command, lastmile
@@ -126,12 +126,13 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
     posix.umask(callers_umask)
     _container_hooks(plan, rootfs, own)
     posix.umask(0)
-    apply_all(plan.finish, rootfs, kernel)
+    _finish(plan, rootfs, kernel)
 
     env = command.environment(plan.command, kernel, rootfs.fd)
     command.check_size(plan.command.args, env)
-    cwd, cwd_late = _open_cwd(plan, rootfs, kernel)
-    if cwd_late is not None:
+    cwd = command.open_cwd(plan.command.cwd, kernel, rootfs.fd)
+    cwd_late = plan.command.cwd if cwd is None else None
+    if cwd is None:
         posix.write(channel.writer, CWD_LATE)  # main must know which list it hears about
     path = "" if plan.executor else command.find(plan.command, env, kernel, rootfs.fd)
     if plan.terminal is not None and own.console is not None:
@@ -142,7 +143,7 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
         own_stdio(plan.payload.uid, kernel)
 
     first = 3 + plan.preserve_fds
-    handles = _handles(plan, rootfs, kernel, channel, own, cwd)
+    handles = _handles(plan, rootfs, kernel, channel, own, -1 if cwd is None else cwd)
     # Engines leak descriptors to us; not even the stub is to have them.
     kernel.close_at_exec(first)
     if own.spare is not None:
@@ -243,18 +244,14 @@ def _container_hooks(plan: Plan, rootfs: Rootfs, own: Belongings) -> None:
     run_hooks("createContainer", hooks, state, cwd=".", output=own.hook_output)
 
 
-def _open_cwd(plan: Plan, rootfs: Rootfs, kernel: LinuxKernel) -> tuple[int, str | None]:
-    """Return a handle of the working directory; or -1 and its path, if only the user may enter."""
-    path = plan.command.cwd
+def _finish(plan: Plan, rootfs: Rootfs, kernel: LinuxKernel) -> None:
     try:
-        flags = c.O_PATH | posix.O_DIRECTORY
-        return resolve.open_path(kernel, rootfs.fd, path, flags=flags), None
-    except OSError as e:
-        if e.errno == errno.EACCES:
-            return -1, path
-        why = posix.strerror(e.errno or 0).lower()
-        text = f'chdir to cwd ("{path}") set in config.json failed: {why}'
-        raise InitFailed("cwd", e.errno, text) from e
+        apply_all(plan.finish, rootfs, kernel)
+    except StepFailed as e:
+        if e.step != MakeDirectory(path=plan.command.cwd).describe():
+            raise
+        # In the words that looking it up fails in: nobody has asked for a directory.
+        raise command.cwd_failed(plan.command.cwd, e.errno) from e
 
 
 def _open_attributes(plan: Plan, kernel: LinuxKernel, root: int) -> int:

@@ -6,6 +6,7 @@ import posix
 from struct import pack
 
 from ..kernel.constants import CLONE_INTO_CGROUP, CLONE_PARENT
+from ..kernel.numbers import machine
 from .stub.image import Address, Buffer, Call, Pointers, Result, Struct, build_image
 from .stub.memfd import Spare, sealed
 
@@ -71,7 +72,7 @@ def system_calls(
 
 def program(calls: Sequence[Call], *, report: int) -> bytes:
     """Return the stub's image for a list; `report` is where it tells failures."""
-    return build_image(calls, arch=posix.uname().machine, report_fd=report)
+    return build_image(calls, arch=machine(), report_fd=report)
 
 
 def run(image: bytes, spare: Spare | None) -> None:
