@@ -44,10 +44,14 @@ class Entry:
             posix.write(fd, b"0")
 
     def close(self) -> None:
-        """Close all descriptors; harmless the second time."""
-        for fd in self.tasks + (() if self.directory is None else (self.directory,)):
+        """Close all descriptors; harmless the second time, also where the first was interrupted."""
+        # Each is forgotten before it is closed: its number may be another's right after that.
+        while self.tasks:
+            fd, self.tasks = self.tasks[0], self.tasks[1:]
             posix.close(fd)
-        self.directory, self.tasks = None, ()
+        if self.directory is not None:
+            fd, self.directory = self.directory, None
+            posix.close(fd)
 
     def __enter__(self) -> Self:
         return self
