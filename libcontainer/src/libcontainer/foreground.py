@@ -9,6 +9,8 @@ from __future__ import annotations
 import _signal
 import posix
 
+from .signals import hold_stops_while_failing
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from .terminal import Proxy
 
 # Not passed on: the child's own end, and what concerns our own terminal and stopping.
-_KEPT = ("SIGCHLD", "SIGURG", "SIGWINCH", "SIGKILL", "SIGSTOP", "SIGPIPE")
+_KEPT = ("SIGCHLD", "SIGURG", "SIGWINCH", "SIGTTIN", "SIGTTOU", "SIGKILL", "SIGSTOP", "SIGPIPE")
 
 
 def shown(master: int | None) -> Proxy | NoTerminal:
@@ -38,7 +40,11 @@ class NoTerminal:
 
 
 class Foreground:
-    """We, standing for the process `pid`.  A context manager."""
+    """We, standing for the process `pid`.  A context manager.
+
+    At its end what asks us to stop is blocked, and the caller lifts that: who has been the
+    process until now cannot be half of it.
+    """
 
     def __init__(self, pid: int, terminal: Proxy | None = None) -> None:
         """`terminal` is shown already, if the process has one that nobody else shows."""
@@ -51,6 +57,7 @@ class Foreground:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        hold_stops_while_failing()
         for number, handler in self._before.items():
             _signal.signal(number, handler)
         posix.close(self.pidfd)
@@ -78,6 +85,8 @@ class Foreground:
                 pass  # the C library's own
 
     def _forward(self, number: int, frame: FrameType | None) -> None:
+        if number == _signal.SIGCONT and self._proxy is not None:
+            self._proxy.resume()
         try:
             _signal.pidfd_send_signal(self.pidfd, number)
         except ProcessLookupError:
