@@ -135,6 +135,10 @@ def _check(process: Process, spec: Spec, options: ExecOptions) -> None:
         raise SpecError((_DETACHED,))
     if not process.terminal and options.console_socket is not None:
         raise SpecError((_NO_TTY,))
+    if process.terminal and shown and options.console_socket is None:
+        from ..terminal import require_terminal  # not for engines
+
+        require_terminal()
     check_preserved(options.preserve_fds)
 
 
