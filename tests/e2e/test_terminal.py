@@ -3,6 +3,7 @@
 The runtime is given a pty as its controlling terminal, and the test is who types and looks.
 """
 
+import contextlib
 import fcntl
 import os
 import select
@@ -35,6 +36,7 @@ class Terminal:
 
     def __init__(self):
         self.master, self.slave = os.openpty()
+        os.set_blocking(self.master, False)
         changed = self.attributes
         changed[IFLAG] |= termios.IXANY
         changed[CC][termios.VERASE] = b"\x08"
@@ -64,9 +66,15 @@ class Terminal:
         return self.process
 
     def type(self, keys):
+        """Write all of it, reading meanwhile: neither side may wait for the other for ever."""
         rest = keys.encode()
+        end = time.monotonic() + PATIENCE
         while rest:
-            rest = rest[os.write(self.master, rest) :]
+            assert time.monotonic() < end, f"{len(rest)} keys are not taken"
+            self.listen()
+            if select.select((), (self.master,), (), 0.01)[1]:
+                with contextlib.suppress(BlockingIOError):
+                    rest = rest[os.write(self.master, rest) :]
 
     def resize(self, rows, columns):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
