@@ -1,6 +1,7 @@
 """A program that runs containers in its foreground by the library: what is its own stays so."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -24,20 +25,21 @@ def subreaper():
     LinuxKernel().prctl(c.PR_GET_CHILD_SUBREAPER, address(found))
     return found[0]
 
-command, root, id, bundle, before = sys.argv[1:6]
+command, root, id, bundle, before, notify = sys.argv[1:]
 LinuxKernel().prctl(c.PR_SET_CHILD_SUBREAPER, int(before))
 handlers = [signal.getsignal(n) for n in sorted(signal.valid_signals())]
 mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 own = subprocess.Popen(["sh", "-c", "exit 9"])
 os.waitid(os.P_PID, own.pid, os.WEXITED | os.WNOWAIT)
 if command == "run":
-    status = run(id, CreateOptions(root=root, bundle=bundle), subreaper=True)
+    status = run(id, CreateOptions(root=root, bundle=bundle), subreaper=True, notify_socket=notify)
 else:
     options = ExecOptions(root=root, forward_signals=True)
     status = exec(id, Changes(args=("sh", "-c", "exit 3")), options)
 print(json.dumps({
     "status": status,
     "own": own.wait(),
+    "children": open(f"/proc/self/task/{os.getpid()}/children").read(),
     "subreaper": subreaper(),
     "handlers": handlers == [signal.getsignal(n) for n in sorted(signal.valid_signals())],
     "mask": mask == signal.pthread_sigmask(signal.SIG_BLOCK, ()),
@@ -46,9 +48,11 @@ print(json.dumps({
 
 
 @pytest.mark.parametrize("before", [0, 1])
-@pytest.mark.parametrize("command", ["run", "exec"])
+@pytest.mark.parametrize("command", ["run", "run, notifying", "exec"])
 def test_the_callers_children_and_attributes_are_its_own(workshop, delete_after, command, before):
     """Its child's status is there for it; it is a subreaper only if it was one."""
+    command, _, notifying = command.partition(", ")
+    notify = workshop.folder / "notify" if notifying else ""
     if command == "run":
         id, bundle = workshop.id(), workshop.bundle("exit 3").path
     else:
@@ -56,13 +60,21 @@ def test_the_callers_children_and_attributes_are_its_own(workshop, delete_after,
         delete_after(container)
         assert container.start().status == 0
         id, bundle = container.id, container.bundle.path
-    argv = [sys.executable, "-c", PROGRAM, command, workshop.root, id, bundle, before]
+    argv = [sys.executable, "-c", PROGRAM, command, workshop.root, id, bundle, before, notify]
 
-    result, _ = workshop.command(argv)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(notify))
+        result, _ = workshop.command(argv)
 
     assert (result.status, result.stderr) == (0, "")
-    expected = {"status": 3, "own": 9, "subreaper": before, "handlers": True, "mask": True}
-    assert json.loads(result.stdout) == expected
+    assert json.loads(result.stdout) == {
+        "status": 3,
+        "own": 9,
+        "children": "",
+        "subreaper": before,
+        "handlers": True,
+        "mask": True,
+    }
 
 
 def test_the_command_line_reaps_everything(workshop):

@@ -95,10 +95,11 @@ def _run(
             Foreground(pid, terminal, reap_orphans=reap_orphans) as foreground,
         ):
             _start(id, options, pid, pid_file, ready)
-            if ready is not None:
-                ready.pass_on_beside(foreground.pidfd)
+            beside = 0 if ready is None else ready.pass_on_beside(foreground.pidfd)
             status = foreground.wait()
             hold_stops()
+            if beside and not reap_orphans:
+                posix.waitpid(beside, 0)  # it ends with the container
     except BaseException:
         hold_stops_while_failing()
         delete(id, root=options.root, force=True)
