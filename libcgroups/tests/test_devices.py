@@ -1,3 +1,7 @@
+import ctypes
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -245,3 +249,21 @@ def test_program_of_docker_fits():
     The default program is short.
     """
     assert len(assemble(resolve([DENY_ALL]))) // 8 == 99
+
+
+def test_a_32_bit_personality_has_the_same_calls():
+    """
+    bpf(2) is called by the number of the interpreter's own machine, whatever uname says.
+    """
+    script = "from libcgroups.bpf import Bpf; print(Bpf()._number)"
+
+    def number(domain):
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            preexec_fn=lambda: ctypes.CDLL(None).personality(domain),
+        )
+        return done.stdout + done.stderr
+
+    assert number(0x8) == number(0x0)  # PER_LINUX32, PER_LINUX

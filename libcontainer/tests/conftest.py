@@ -55,7 +55,7 @@ def rootfs(tmp_path, kernel):
     root.fd = os.open(folder, c.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     yield root
     for fd in [root.fd, root.mask, root.null, *root.mounts.values(), *root.sources.values()]:
-        if fd is not None:
+        if fd is not None and fd >= 0:
             os.close(fd)
 
 

@@ -1,5 +1,7 @@
 """Capabilities: names to bits."""
 
+import logging
+
 import pytest
 
 from libcontainer.capabilities import NAMES, SYS_ADMIN, CapabilitySets, sets
@@ -57,3 +59,23 @@ def test_sets(wanted, available, expected, refused):
     given = None if wanted is None else LinuxCapabilities(**wanted)
 
     assert sets(given, available) == (CapabilitySets(**expected), refused)
+
+
+def test_what_cannot_be_ambient_is_told(caplog):
+    """
+    Each one that is not both permitted and inheritable, in runc's words.
+    """
+    wanted = LinuxCapabilities(
+        ambient=("CAP_KILL", "CAP_CHOWN", "CAP_BPF"),
+        permitted=("CAP_KILL", "CAP_CHOWN"),
+        inheritable=("CAP_CHOWN", "CAP_BPF"),
+    )
+
+    with caplog.at_level(logging.WARNING, "libcontainer"):
+        found, refused = sets(wanted, ALL)
+
+    assert (found.ambient, refused) == (0x1, ())
+    assert [record.message for record in caplog.records] == [
+        "can't raise ambient capability CAP_KILL: operation not permitted",
+        "can't raise ambient capability CAP_BPF: operation not permitted",
+    ]

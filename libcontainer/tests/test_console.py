@@ -11,7 +11,9 @@ import termios
 
 import pytest
 
-from libcontainer.console import ConsoleSocket, make_console, own_stdio
+from libcontainer.console import ConsoleSocket, make_console, open_pty, own_stdio
+from libcontainer.errors import InitFailed
+from libcontainer.handover import PidfdSocket
 from libcontainer.kernel import constants as c
 from libcontainer.kernel.linux import LinuxKernel
 from libcontainer.plan.plan import Terminal
@@ -97,6 +99,17 @@ def test_a_relative_path_to_the_socket(engine, monkeypatch):
     monkeypatch.chdir(os.path.dirname(engine.path))
 
     ConsoleSocket("console.sock").close()
+
+
+@pytest.mark.parametrize(("kind", "stage"), [(ConsoleSocket, "console"), (PidfdSocket, "pidfd")])
+def test_a_socket_that_nobody_listens_to(tmp_path, no_leak, kind, stage):
+    """
+    The error says which of the sockets it was.
+    """
+    with pytest.raises(InitFailed, match=f"^connect to {stage} socket .*/none: ") as e:
+        kind(str(tmp_path / "none"))
+
+    assert (e.value.stage, e.value.errno) == (stage, errno.ENOENT)
 
 
 DEVPTS = NewMount(
@@ -245,6 +258,108 @@ def test_a_multiplexer_that_is_another_device_is_refused(in_root):
             make()
 
     in_root(check, tree={"dev": {"pts": {}}}, devpts=False)
+
+
+@pytest.mark.root
+def test_a_multiplexer_with_the_number_of_a_devpts_is_refused(in_root):
+    """
+    Nor is the second inode of any file system the multiplexer: the kernel says what a devpts is.
+    """
+
+    def check(folder, make):
+        LinuxKernel().mount("none", str(folder / "dev/pts"), "tmpfs", 0)
+        os.mknod(folder / "dev/pts/ptmx", stat.S_IFCHR | 0o666, os.makedev(5, 2))
+        assert os.stat(folder / "dev/pts/ptmx").st_ino == 2
+        with pytest.raises(OSError, match="not the multiplexer of a devpts"):
+            make()
+
+    in_root(check, tree={"dev": {"pts": {}}}, devpts=False)
+
+
+class Racing(LinuxKernel):
+    """A kernel whose answer to the first openat2 comes after the container has acted."""
+
+    def __init__(self, act):
+        super().__init__()
+        self.act = act
+
+    def openat2(self, *arguments):
+        fd = super().openat2(*arguments)
+        act, self.act = self.act, lambda: None
+        act()
+        return fd
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("over", ["ptmx", "."])
+def test_nothing_is_opened_that_was_put_there_meanwhile(privately, tmp_path, over):
+    """
+    The device that is opened is the one that was judged: opening any other might act.
+    """
+    kernel = LinuxKernel()
+    pts = tmp_path / "dev/pts"
+    pts.mkdir(parents=True)
+    decoy = tmp_path / "decoy"
+    decoy.mkdir()
+    os.mkfifo(decoy / "ptmx")  # opened for reading and writing, it answers at once
+
+    def put_over():
+        kernel.mount(str(decoy / over), str(pts / over), "", c.MS_BIND)
+
+    def body():
+        kernel.mount("none", str(pts), "devpts", 0, "newinstance,ptmxmode=0666")
+        root = os.open(tmp_path, c.O_PATH)
+        before = set(os.listdir("/proc/self/fd"))
+        try:
+            ends = open_pty(Terminal(), Racing(put_over), root, "/dev/pts/ptmx")
+        except OSError as e:
+            assert e.errno in (errno.EXDEV, errno.ENODEV)
+        else:
+            assert [os.isatty(fd) for fd in ends] == [True, True]
+            for fd in ends:
+                os.close(fd)
+        assert set(os.listdir("/proc/self/fd")) == before
+
+    privately(body)
+
+
+@pytest.mark.root
+def test_a_console_that_fails_leaves_nothing(in_root):
+    """
+    Both ends of the pty are closed, whatever was refused.
+    """
+
+    def check(folder, make):
+        before = len(os.listdir("/proc/self/fd"))
+        with pytest.raises(OSError):
+            make()
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    in_root(check, tree={"dev": {"console": Link("/nowhere")}})
+
+
+@pytest.mark.root
+def test_a_refused_size_leaves_nothing(privately, tmp_path, monkeypatch):
+    """
+    The other end is closed, too.
+    """
+    refused = fcntl.ioctl
+
+    def ioctl(fd, request, *rest):
+        if request == termios.TIOCSWINSZ:
+            raise OSError(errno.EIO, "refused")
+        return refused(fd, request, *rest)
+
+    def body():
+        monkeypatch.setattr(fcntl, "ioctl", ioctl)
+        LinuxKernel().mount("none", str(tmp_path), "devpts", 0, "newinstance,ptmxmode=0666")
+        devpts = os.open(tmp_path, c.O_PATH)
+        before = len(os.listdir("/proc/self/fd"))
+        with pytest.raises(OSError, match="refused"):
+            open_pty(Terminal(24, 80), LinuxKernel(), devpts, "ptmx")
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    privately(body)
 
 
 # Without a terminal

@@ -143,6 +143,73 @@ def test_a_hook_that_takes_too_long_is_killed(run, tmp_path, no_leak):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
+def test_its_children_end_with_a_hook_that_takes_too_long(run, tmp_path):
+    """
+    A shell waits for what it starts, which is what takes the time.
+    """
+    with pytest.raises(HookFailed, match=r"hook ran past specified timeout of 1.0s"):
+        run(sh("sleep 444 & echo $! > pid; wait", timeout=1))
+
+    pid = int((tmp_path / "pid").read_text())
+    assert not runs(pid)
+
+
+def test_its_children_end_with_a_hook_that_is_interrupted(run, tmp_path):
+    """
+    They would act on a container that is undone.
+    """
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(sh("sleep 444 & echo $! > pid; wait"))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert not runs(int((tmp_path / "pid").read_text()))
+
+
+def test_the_children_of_a_hook_that_ended_are_left_alone(run, tmp_path):
+    """
+    Whether it ended well or not: a hook may start what serves the container.
+    """
+    run(sh("sleep 444 & echo $! > well", timeout=5))
+    with pytest.raises(HookFailed):
+        run(sh("sleep 444 & echo $! > badly; exit 1", timeout=5))
+
+    for name in ("well", "badly"):
+        pid = int((tmp_path / name).read_text())
+        assert runs(pid)
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_hook_has_a_session_of_its_own(run):
+    """
+    The callers' terminal is not for it.
+    """
+    text = (run(sh("cat /proc/$$/stat > stat")) / "stat").read_text()
+    pid, _, _, parent, group, session = text.split()[:6]
+    assert (parent, group, session) == (str(os.getpid()), pid, pid)
+
+
+def runs(pid):
+    """Tell whether a process goes on, that is neither killed nor a zombie; give it a moment."""
+    for _ in range(100):
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                if file.read().rpartition(")")[2].split()[0] in "ZX":
+                    return False
+        except FileNotFoundError:
+            return False
+        time.sleep(0.002)
+    return True
+
+
 def test_a_time_out_is_not_waited_for(run):
     """
     A hook that ends in time ends the wait.

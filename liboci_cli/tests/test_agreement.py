@@ -13,6 +13,7 @@ from liboci_cli.table import (
     INT,
     PATH,
     REQUEST,
+    SWITCH,
     TEXT,
     TEXTS,
     U16,
@@ -25,6 +26,7 @@ COMMANDS = OCI.all()
 TYPES = {FLAG: "bool", COUNT: "i64", TEXT: "str", PATH: "str", INT: "i64", UINT: "u64"} | {
     U16: "u16",
     TEXTS: "tuple[str, ...]",
+    SWITCH: "bool",
 }
 
 
@@ -129,6 +131,7 @@ def test_click_knows_the_same_options():
 WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=()))
 KINDS = {
     FLAG: st.booleans(),
+    SWITCH: st.booleans(),
     COUNT: st.integers(0, 3),
     TEXT: WORDS,
     PATH: WORDS.filter(len),

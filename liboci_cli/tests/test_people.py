@@ -1,15 +1,10 @@
-"""Help, hints, completion and the manual page."""
-
-import subprocess
+"""Help, hints and the manual page."""
 
 import pytest
 
 from liboci_cli import (
     OCI,
     UsageError,
-    complete,
-    completion_script,
-    completion_variable,
     help_text,
     hint,
     man_page,
@@ -64,6 +59,17 @@ def test_help_of_the_program_lists_the_commands():
         )
 
 
+def test_help_says_what_may_be_repeated():
+    """
+    An option of which every value counts says so.
+    """
+    text = " ".join(help_text("exec", "oci").split())
+
+    assert "--env NAME=VALUE set a variable of the environment (may be repeated)" in text
+    assert "--cap CAP add a capability (may be repeated)" in text
+    assert "working directory in the container (" not in text
+
+
 def test_help_by_another_name():
     """
     Another name of a command has its help; no command has none.
@@ -95,6 +101,19 @@ def test_help_by_another_name():
             "stdin is handed in without -i; -t gives a terminal",
             id="an-engines-option",
         ),
+        pytest.param(["inspect", "x"], "did you mean state?", id="an-engines-word-for-state"),
+        pytest.param(["feat"], "did you mean features?", id="the-begin-of-a-command"),
+        pytest.param(
+            ["update", "--mem", "5m", "x"], "did you mean --memory?", id="the-begin-of-an-option"
+        ),
+        pytest.param(["update", "--cpu", "5", "x"], "see oci update --help", id="of-many"),
+        pytest.param(
+            ["kill", "-s", "KILL", "x"], "the signal goes after the id: kill ID SIGNAL", id="kill-s"
+        ),
+        pytest.param(
+            ["kill", "-KILL", "x"], "the signal goes after the id: kill ID KILL", id="kill-by-name"
+        ),
+        pytest.param(["kill", "--bogus", "x"], "see oci kill --help", id="kill-no-signal"),
         pytest.param(["kill", "-9", "x"], "the signal goes after the id: kill ID 9", id="a-shells"),
     ],
 )
@@ -127,79 +146,6 @@ def test_help_breaks_no_line_at_a_hyphen():
     assert "/usr/local/share/zsh/site-functions" in help_text("completion", "oci")
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_script(shell):
-    """
-    The script of each shell asks the program by its variable.
-    """
-    assert completion_variable("oci-run") == "_OCI_RUN_COMPLETE"
-    assert f"{completion_variable('oci')}={shell}_complete" in completion_script(shell, "oci")
-
-
-def test_completion_script_is_bash():
-    """
-    bash accepts its script.
-    """
-    script = completion_script("bash", "oci")
-
-    assert subprocess.run(["bash", "-n"], input=script, text=True).returncode == 0
-
-
-def test_unknown_shell():
-    """
-    Only known shells can be completed.
-    """
-    with pytest.raises(KeyError, match="tcsh"):
-        completion_script("tcsh", "oci")
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        pytest.param("oci sta", ["plain,start", "plain,state"], id="command"),
-        pytest.param("oci create --bu", ["plain,--bundle"], id="option"),
-        pytest.param("oci list --format j", ["plain,json"], id="choice"),
-        pytest.param("oci list --format = j", ["plain,json"], id="choice after bash's ="),
-        pytest.param("oci list --format =", ["plain,table", "plain,json"], id="only bash's ="),
-        pytest.param("oci create --bundle /", ["file,/"], id="path"),
-        pytest.param("oci start we", ["plain,web1", "plain,web2"], id="id"),
-        pytest.param("oci --root = /x start we", ["plain,web1", "plain,web2"], id="id, globals"),
-        pytest.param("oci create we", [], id="a new id"),
-        pytest.param("oci kill web1 K", ["plain,KILL"], id="signal"),
-        pytest.param("oci exec --cap CAP_KI", ["plain,CAP_KILL"], id="capability"),
-        pytest.param("oci exec web1 K", [], id="another program's word"),
-        pytest.param("oci help che", ["plain,checkpoint"], id="topic"),
-        pytest.param("oci mounts re", ["plain,remove"], id="word of an argument"),
-        pytest.param("oci mounts add web1 /", ["file,/"], id="file as an argument"),
-        pytest.param("oci completion z", ["plain,zsh"], id="shell"),
-    ],
-)
-def test_completion(monkeypatch, line, expected):
-    """
-    Commands, options, their words, files, signals and ids are completed.
-    """
-    monkeypatch.setenv("COMP_WORDS", line)
-    monkeypatch.setenv("COMP_CWORD", str(len(line.split()) - 1))
-
-    found = complete("bash_complete", "oci", complete_id=lambda *_: ["web1", "web2", "db"])
-
-    assert found.splitlines() == expected
-
-
-def test_completion_of_ids_knows_what_was_typed(monkeypatch):
-    """
-    Who completes ids is told the command and the options before.
-    """
-    monkeypatch.setenv("COMP_WORDS", "oci --root /run/web delete --force w")
-    monkeypatch.setenv("COMP_CWORD", "5")
-    asked = []
-
-    complete("bash_complete", "oci", complete_id=lambda *given: asked.append(given) or [])
-
-    ((command, options),) = asked
-    assert (command, options["root"], options["force"]) == ("delete", "/run/web", True)
-
-
 def test_man_page():
     """
     The manual page has all commands and options, with roff's characters escaped.
@@ -224,6 +170,7 @@ def test_man_pages():
 
     assert list(pages) == ["oci.8", *[f"oci-{c.name}.8" for c in COMMANDS]]
     assert "\n.SH FILES\n\\&.hidden is a file.\n" in pages["oci.8"]
+    assert "\n.SH SEE ALSO\noci\\-run(8), oci\\-create(8), " in pages["oci.8"]
     start = pages["oci-start.8"]
     assert ".SH NAME\noci\\-start \\- start the program of a created container\n" in start
     assert ".SH SYNOPSIS\noci start [options] ID\n" in start

@@ -22,7 +22,19 @@ from liboci_cli import (
 )
 from liboci_cli._record import i64, u16, u64
 from liboci_cli.commands import OCI
-from liboci_cli.table import COUNT, FLAG, INT, TEXT, TEXTS, U16, UINT, Argument, Command, Option
+from liboci_cli.table import (
+    COUNT,
+    FLAG,
+    INT,
+    SWITCH,
+    TEXT,
+    TEXTS,
+    U16,
+    UINT,
+    Argument,
+    Command,
+    Option,
+)
 
 
 class ExecArgs(Record):  # what a row with every kind of option needs
@@ -30,6 +42,7 @@ class ExecArgs(Record):  # what a row with every kind of option needs
     command: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     tty: bool = False
+    lock: bool | None = None
     verbose: i64 = 0
     weight: u16 | None = None
     shares: u64 | None = None
@@ -46,6 +59,7 @@ def _exec():
         (
             Option(("env", "e"), TEXTS, "a variable", "K=V"),
             Option(("tty", "t"), FLAG, "a terminal"),
+            Option(("lock",), SWITCH, "a lock"),
             Option(("verbose", "v"), COUNT, "more"),
             Option(("weight",), U16, "a small number", "N"),
             Option(("shares",), UINT, "a number", "N"),
@@ -362,3 +376,14 @@ def test_another_programs_words_survive(args):
     words = render(Invocation(GlobalArgs(), "exec", args), TABLE)
 
     assert read(*words).args == args
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [([], None), (["--lock"], True), (["--lock=false"], False), (["--lock", "--lock=0"], False)],
+)
+def test_a_switch_has_three_positions(words, expected):
+    """
+    On, off, and not given: who asks for it to be off may contradict something else.
+    """
+    assert read("exec", *words, "x").args.lock is expected

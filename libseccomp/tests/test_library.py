@@ -1,6 +1,8 @@
 """Finding the library."""
 
+import ctypes
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -43,6 +45,23 @@ def test_ld_library_path_goes_first(tmp_path):
     script += f"\nprint(soname.find(), {str(tmp_path)!r} in open('/proc/self/maps').read())"
 
     assert python(script, LD_LIBRARY_PATH=f":rel:{tmp_path}") == f"{tmp_path}/libseccomp.so.2 True"
+
+
+def test_a_32_bit_personality_hides_nothing():
+    """
+    The folder is that of the interpreter's own machine, whatever uname says.
+    """
+    expected = platform.machine(), soname.find()
+    script = "from libseccomp import soname; print(soname.machine(), soname.find())"
+
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: ctypes.CDLL(None).personality(0x8),  # PER_LINUX32
+    )
+
+    assert tuple(done.stdout.split()) == expected, done.stderr
 
 
 def test_an_unusable_file_leaves_it_to_the_loader(tmp_path):

@@ -62,7 +62,21 @@ def test_live_table(capfd):
 
     assert show("web1", iter([{"type": "oom"}, {"type": "stats", "data": data}])) == 0
 
-    header, *rows = capfd.readouterr().out.replace("\x1b[K", "").splitlines()
+    text = capfd.readouterr().out
+    header, *rows = text.splitlines()
+    assert "\x1b" not in text
     assert header.split() == ["ID", "CPU", "%", "MEMORY", "/", "LIMIT", "MEM", "%", "PIDS", "OOM"]
     last = [row for row in rows if row][-1]
-    assert last.split() == ["web1", "0.0%", "1MiB", "/", "4MiB", "25.0%", "3", "1"]
+    assert last.split() == ["web1", "-", "1MiB", "/", "4MiB", "25.0%", "3", "1"]
+
+
+def test_live_table_knows_a_rate_from_the_second_measurement(capfd):
+    """Until then there is a dash; a shorter line leaves nothing of the longer one."""
+    data = {"cpu": {"usage": {"total": 10**9}}, "memory": {}, "pids": {}}
+    more = data | {"cpu": {"usage": {"total": 2 * 10**9}}}
+
+    show("web1", iter([{"type": "stats", "data": found} for found in (data, more)]))
+
+    _, *rows = [row for row in capfd.readouterr().out.splitlines() if row]
+    assert [row.split()[1][-1] for row in rows] == ["-", "%"]
+    assert len({len(row) for row in rows[1:]}) == 1

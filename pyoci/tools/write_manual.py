@@ -15,6 +15,8 @@ MORE = {
 In it each container has a directory of its name, and .seccomp keeps compiled filters.""",
     "ENVIRONMENT": """\
 XDG_RUNTIME_DIR: where the state of an ordinary user's containers is.
+NOTIFY_SOCKET: where run and start tell a service manager that the container is ready; create
+prepares that. Without it nobody is told.
 LISTEN_FDS: how many descriptors from 3 on are handed to the container.
 NO_COLOR: no colours on a terminal.
 PYOCI_DEBUG: if set, an error shows where in the program it was raised.""",

@@ -119,6 +119,8 @@ def test_pidfd_receiver(workshop, delete_after):
         ("systemd.force_cgroup_v1", "/sys/fs/cgroup/systemd"),
         ("delegate-cgroup", "x"),
         ("pidfd_receiver", "relative"),
+        ("mount_context_type", "xcontext"),
+        ("mount_context_type", ""),
     ],
 )
 def test_refused(workshop, key, value):
@@ -141,11 +143,43 @@ def test_delegation_needs_a_subgroup_of_systemd(workshop):
     assert "needs systemd's cgroups and cgroup v2" in workshop.run(config).stderr
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "program", "status"),
+    [
+        ("module.wasm.image/variant", "compat", "true", 1),
+        ("module.wasm.image/variant", "compat-smart", "/x.WASM", 1),
+        ("module.wasm.image/variant", "compat-smart", "true", 0),
+        ("module.wasm.image/variant", "other", "true", 0),
+        ("krun.cpus", "2", "true", 1),
+        ("krun.cpus", "", "true", 0),
+    ],
+)
+def test_who_runs_the_program(workshop, key, value, program, status):
+    """
+    Only the kernel does: what asks for another is refused by its name.
+    """
+    config = workshop.config(program)
+    config["annotations"] = {key: value}
+
+    result = workshop.run(config)
+
+    assert result.status == status
+    assert (f"annotation {key} is not supported" in result.stderr) is bool(status)
+
+
+def test_mount_context_type(workshop):
+    """
+    Podman sets it whether or not there is a mountLabel.
+    """
+    assert workshop.run(annotated(workshop, "exit 3", mount_context_type="rootcontext")).status == 3
+
+
 def test_handler_of_a_pods_sandbox(workshop):
     """
     The sandbox has its pod's annotations, and is a program all the same.
     """
     config = annotated(workshop, "exit 3", handler="wasm")
+    config["annotations"] |= {"module.wasm.image/variant": "compat", "krun.cpus": "2"}
     config["annotations"]["io.kubernetes.cri.container-type"] = "sandbox"
 
     assert workshop.run(config).status == 3

@@ -11,6 +11,7 @@ import pytest
 
 # (x86_64, aarch64)
 SCHED_GETATTR, IOPRIO_GET = {"x86_64": (315, 252), "aarch64": (275, 31)}[platform.machine()]
+PER_LINUX32, ADDR_NO_RANDOMIZE = 0x8, 0x40000  # include/uapi/linux/personality.h
 
 
 def call(*arguments):
@@ -88,6 +89,42 @@ def test_io_priority(workshop, delete_after, name, number):
     assert call(IOPRIO_GET, 1, container.pid) == number << 13 | 5
 
 
+def under(domain, workshop, command, *arguments):
+    """Do a command of pyoci whose own personality is this."""
+
+    def change():
+        ctypes.CDLL(None).personality(domain)
+
+    argv = workshop.argv(command, *arguments)
+    return workshop.command(argv, env=workshop.host, preexec_fn=change)[0]
+
+
+def test_a_32_bit_personality_of_the_caller(workshop, delete_after):
+    """
+    uname names another machine to the runtime then, which is no reason not to run.
+    """
+    bundle = workshop.bundle(workshop.config("cat", "/proc/self/personality"))
+    result = under(PER_LINUX32, workshop, "run", "-b", bundle.path, workshop.id())
+    assert (result.status, result.stdout.strip(), result.stderr) == (0, "00000008", "")
+
+    container = running(workshop, delete_after)
+    result = under(PER_LINUX32, workshop, "exec", container.id, "echo", "here")
+    assert (result.status, result.stdout, result.stderr) == (0, "here\n", "")
+
+
+def test_the_plain_personality_is_set(workshop):
+    """
+    LINUX is 0, which takes away what the caller has changed of its own.
+    """
+    config = workshop.config("cat", "/proc/self/personality")
+    config["linux"]["personality"] = {"domain": "LINUX"}
+    bundle = workshop.bundle(config)
+
+    result = under(ADDR_NO_RANDOMIZE, workshop, "run", "-b", bundle.path, workshop.id())
+
+    assert (result.status, result.stdout.strip(), result.stderr) == (0, "00000000", "")
+
+
 def test_personality(workshop):
     """
     LINUX32 shows a 32-bit machine to the payload.
@@ -123,6 +160,33 @@ def test_memory_policy(workshop, policy, shown):
     config["linux"]["memoryPolicy"] = policy
 
     assert shown in workshop.inside(config).split()
+
+
+@pytest.mark.parametrize("first", [None, 0, 1000], ids=["host-user", "new-user", "without-root"])
+def test_exec_joins_the_session_keyring(workshop, delete_after, first):
+    """
+    The container's own, found by its name, however often: no exec makes another.
+    """
+    if not Path("/proc/keys").exists():
+        pytest.skip("needs the kernel's keyrings (CONFIG_KEYS)")
+    config = workshop.config("sleep", "60")
+    config["linux"]["maskedPaths"] = []  # /proc/keys among them
+    config["process"]["user"] = dict.fromkeys(("uid", "gid"), first or 0)
+    if first is not None:
+        mapping = [{"containerID": first, "hostID": 100000 + first, "size": 2000}]
+        config["linux"].update(uidMappings=mapping, gidMappings=mapping)
+        config["linux"]["namespaces"].append({"type": "user"})
+    container = workshop.create(config)
+    delete_after(container)
+    assert container.start().status == 0
+
+    def rings():
+        keys = container.pyoci("exec", "cat", "/proc/keys").stdout.splitlines()
+        return [line.split()[0] for line in keys if f"_ses.{container.id}" in line]
+
+    found = rings()
+    assert len(found) == 1
+    assert [rings(), rings()] == [found, found]
 
 
 def test_affinity_is_the_cgroups(workshop):

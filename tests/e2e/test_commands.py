@@ -271,13 +271,26 @@ def test_delete_removes_a_directory_without_state(workshop, options, expected):
     assert not (workshop.root / "left").exists()
 
 
-@pytest.mark.parametrize("id", ["..", ".", "a/b", "", "x" * 256, "a b"])
+@pytest.mark.parametrize("id", ["..", ".", ".seccomp", "a/b", "", "x" * 256, "a b"])
 def test_ids_that_are_none(workshop, id):
     """An id is a file name of few characters; nothing else is looked for."""
     text = "invalid container ID format\n" if id else "container id cannot be empty\n"
 
     for command in ("state", "start", "pause", "ps", "update", "events", "delete"):
         assert told(workshop.pyoci(command, id)) == (1, "", text)
+
+
+def test_an_id_may_begin_with_a_dot(workshop, cleared):
+    """As with runc; the directory of compiled filters beside the containers is none."""
+    config = workshop.config("sh", "-c", LOOP)
+    config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW"}
+    container = workshop.create(config, id=f".{workshop.id()}")
+    cleared(container)
+
+    assert (workshop.root / ".seccomp").is_dir()
+    assert workshop.pyoci("list", "-q").stdout == f"{container.id}\n"
+    said = (1, "", "invalid container ID format\n")
+    assert told(workshop.pyoci("delete", "--force", ".seccomp")) == said
 
 
 # -- ps
@@ -399,6 +412,7 @@ def limited(workshop, cleared):
         ("--memory 64M --memory-swap 0.125g", {"memory": 64 * M, "swap": 128 * M}),
         ("--memory-reservation 32mb", {"soft": 32 * M}),
         ("--pids-limit 50", {"pids": 50}),
+        ("--memory= --memory-swap= --cpu-quota= --pids-limit 50", {"pids": 50}),
         ("--pids-limit=-1", {"pids": "max"}),
         ("--cpu-share 512", {"shares": 512}),
         ("--cpu-quota 50000", {"quota": 50000, "period": 100000}),
@@ -422,7 +436,14 @@ def test_update_sets_limits(limited, line, limits):
         ("--cpu-quota abc", "invalid value for cpu-quota: abc"),
         ("--cpu-share=-1", "invalid value for cpu-share: -1"),
         ("--cpu-idle 2", "invalid value for cpu-idle: 2"),
-        ("--blkio-weight 5", "$.blockIO.weight: must be between 10 and 1000, got 5"),
+        ("--cpuset-cpus foo", 'invalid value for cpuset-cpus: not a list, got "foo"'),
+        ("--cpuset-mems 0-", 'invalid value for cpuset-mems: not a list, got "0-"'),
+        (
+            "--blkio-weight 5 --cpuset-cpus x",
+            'invalid value for cpuset-cpus: not a list, got "x"; '
+            "invalid value for blkio-weight: must be between 10 and 1000, got 5",
+        ),
+        ("--blkio-weight 5", "invalid value for blkio-weight: must be between 10 and 1000, got 5"),
         ("--l3-cache-schema L3:0=f", "Intel RDT/CAT: l3 cache schema is not enabled"),
         ("--mem-bw-schema MB:0=9", "Intel RDT/MBA: memory bandwidth schema is not enabled"),
         ("--resources /nowhere", "open /nowhere: no such file or directory"),
@@ -677,24 +698,55 @@ def test_list_where_nothing_was_created(workshop, globals, status):
 
 
 @pytest.fixture
-def mounted(workshop, cleared):
-    """A running container with a writable root, and what changes its mounts."""
-    config = workshop.config("sh", "-c", LOOP)
-    config["root"]["readonly"] = False
-    container = workshop.create(config)
-    cleared(container)
-    container.start()
+def mounting(workshop, cleared):
+    """Run a container with a writable root; return what changes its mounts."""
     source = workshop.folder / "volume"
     source.mkdir()
     (source / "file").write_text("from the host\n")
 
-    def change(action, *mounts):
-        path = workshop.folder / "mounts.json"
-        path.write_text(json.dumps(mounts))
-        return told(workshop.pyoci("mounts", action, container.id, path))
+    def run(*command, edit=lambda config: None):
+        config = workshop.config(*(command or ("sh", "-c", LOOP)))
+        config["root"]["readonly"] = False
+        edit(config)
+        bundle = workshop.bundle(config)
+        if "uidMappings" in config["linux"]:
+            owner = config["linux"]["uidMappings"][0]["hostID"]
+            os.chown(bundle.rootfs, owner, owner)
+            os.chown(bundle.rootfs / "tmp", owner, owner)
+        container = workshop.create(bundle)
+        cleared(container)
+        container.start()
 
-    change.container, change.source = container, str(source)
-    return change
+        def change(action, *mounts):
+            path = workshop.folder / "mounts.json"
+            path.write_text(json.dumps(mounts))
+            return told(workshop.pyoci("mounts", action, container.id, path))
+
+        change.container, change.source = container, str(source)
+        return change
+
+    return run
+
+
+@pytest.fixture
+def mounted(mounting):
+    """A container whose users are the host's, and what changes its mounts."""
+    return mounting()
+
+
+def with_users(config):
+    """Give a container users of its own, whose root may mount."""
+    maps = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    config["linux"]["namespaces"].append({"type": "user"})
+    config["linux"].update(uidMappings=maps, gidMappings=maps)
+    for kind in ("bounding", "effective", "permitted"):
+        config["process"]["capabilities"][kind].append("CAP_SYS_ADMIN")
+
+
+@pytest.fixture(params=[False, True], ids=["host-users", "own-users"])
+def anywhere(request, mounting):
+    """A container with and without a user namespace, and what changes its mounts."""
+    return mounting(edit=with_users) if request.param else mounting()
 
 
 def mount_points(container):
@@ -702,39 +754,186 @@ def mount_points(container):
     return {line.split()[4]: line.split()[5].split(",") for line in lines}
 
 
-def test_mounts_are_added_and_removed(mounted):
+def test_mounts_are_added_and_removed(anywhere):
     """Mount points are made, options hold, a later mount may lie in an earlier one."""
     bind = {
         "destination": "/new/volume",
-        "source": mounted.source,
+        "source": anywhere.source,
         "options": ["rbind", "ro", "nosuid"],
     }
     tmpfs = {"destination": "/scratch", "type": "tmpfs", "options": ["size=64k", "noexec"]}
-    below = {"destination": "/scratch/deep", "source": mounted.source, "options": ["bind"]}
+    below = {"destination": "/scratch/deep", "source": anywhere.source, "options": ["bind"]}
+    file = {
+        "destination": "/scratch/file",
+        "source": f"{anywhere.source}/file",
+        "options": ["bind", "unbindable"],
+    }
 
-    assert mounted("add", bind, tmpfs, below) == SILENT
+    assert anywhere("add", bind, tmpfs, below, file) == SILENT
 
-    found = mount_points(mounted.container)
+    found = mount_points(anywhere.container)
     assert {"ro", "nosuid"} <= set(found["/new/volume"])
     assert "noexec" in found["/scratch"]
-    root = Path(f"/proc/{mounted.container.pid}/root")
-    assert (root / "new/volume/file").read_text() == "from the host\n"
-    assert (root / "scratch/deep/file").read_text() == "from the host\n"
-    assert mounted("remove", below, tmpfs, bind) == SILENT
-    assert not {"/new/volume", "/scratch", "/scratch/deep"} & set(mount_points(mounted.container))
+    root = Path(f"/proc/{anywhere.container.pid}/root")
+    for path in ("new/volume/file", "scratch/deep/file", "scratch/file"):
+        assert (root / path).read_text() == "from the host\n"
+    assert anywhere("remove", file, below, tmpfs, bind) == SILENT
+    assert not {"/new/volume", "/scratch", "/scratch/deep"} & set(mount_points(anywhere.container))
 
 
-def test_failed_mount_takes_those_before_it_away(mounted):
+@pytest.fixture
+def on_the_host(workshop):
+    """Mount a tmpfs on the host, with another in it that is read-only; gone at the end."""
+    place = workshop.folder / "host"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
+    (place / "link").symlink_to("/etc")
+    (place / "inner").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", place / "inner"], check=True)
+    yield place
+    subprocess.run(["umount", "-R", "-l", place], check=True)
+
+
+@pytest.mark.parametrize(
+    ("mount", "attempt"),
+    [
+        pytest.param({"source": ".", "options": ["bind", "ro", "nosuid", "nodev"]},
+                     "mount -o remount,bind,rw /new", id="asked-for"),
+        pytest.param({"source": "inner", "options": ["bind"]},
+                     "mount -o remount,bind,rw /new", id="the-host's"),
+        pytest.param({"source": ".", "options": ["rbind"]},
+                     "mount -o remount,bind,rw /new/inner", id="below"),
+        pytest.param({"source": ".", "options": ["rbind"]}, "umount /new/inner", id="uncover"),
+        pytest.param({"type": "tmpfs", "options": ["ro"]},
+                     "mount -o remount,bind,rw /new", id="tmpfs"),
+    ],
+)  # fmt: skip
+def test_added_mounts_are_locked(workshop, mounting, on_the_host, mount, attempt):
+    """The root of a user namespace takes back nothing of what the host has set or covered."""
+    change = mounting(edit=with_users)
+    if "source" in mount:
+        mount = mount | {"source": str(on_the_host / mount["source"])}
+    assert change("add", mount | {"destination": "/new"}) == SILENT
+    before = mount_points(change.container)
+
+    result = workshop.pyoci("exec", change.container.id, "busybox", "sh", "-c", attempt)
+
+    assert result.status != 0
+    assert mount_points(change.container) == before
+    assert change("remove", {"destination": "/new"}) == SILENT
+    assert "/new" not in mount_points(change.container)
+
+
+@pytest.mark.parametrize(
+    "mount", [{"type": "tmpfs"}, {"options": ["bind"]}, {"options": ["bind", "copy-symlink"]}]
+)
+def test_nothing_is_made_where_the_container_could_make_nothing(mounting, on_the_host, mount):
+    """A link of the container's may lead to a folder of the host's: it is followed as its root."""
+
+    def bound(config):
+        with_users(config)
+        entry = {"destination": "/mnt", "source": str(on_the_host), "options": ["rbind"]}
+        config["mounts"].append(entry)
+
+    (on_the_host / "closed").mkdir()
+    change = mounting(edit=bound)
+    root = Path(f"/proc/{change.container.pid}/root")
+    (root / "led").symlink_to("/mnt/closed")
+    mount = {"source": str(on_the_host / "link")} | mount | {"destination": "/led/a/b"}
+
+    status, _, text = change("add", mount)
+
+    assert (status, "permission denied" in text) == (1, True), text
+    assert list((on_the_host / "closed").iterdir()) == []
+
+
+def test_mount_points_are_the_containers(mounting):
+    """Its root has made them, as at the beginning."""
+    change = mounting(edit=with_users)
+    bind = {"destination": "/a/b", "source": f"{change.source}/file", "options": ["bind"]}
+    assert change("add", bind) == SILENT
+    assert change("remove", bind) == SILENT
+
+    for place in ("a", "a/b"):
+        found = (change.container.bundle.rootfs / place).stat()
+        assert (found.st_uid, found.st_gid) == (100000, 100000)
+
+
+@pytest.mark.parametrize("options", [[], ["rslave"], ["rshared"]], ids=str)
+def test_what_is_mounted_in_an_added_mount_stays_inside(workshop, mounting, on_the_host, options):
+    """As in a bind of the document, mounts of the host arrive, and those made inside stay there."""
+
+    def may_mount(config):
+        for kind in ("bounding", "effective", "permitted"):
+            config["process"]["capabilities"][kind].append("CAP_SYS_ADMIN")
+
+    for name in ("in", "out"):
+        (on_the_host / name).mkdir()
+    subprocess.run(["mount", "--make-shared", on_the_host], check=True)
+    change = mounting(edit=may_mount)
+    bind = {"destination": "/new", "source": str(on_the_host), "options": ["bind", *options]}
+    assert change("add", bind) == SILENT
+    before = workshop.mounts()
+
+    made = ["busybox", "mount", "-t", "tmpfs", "none", "/new/in"]
+    assert workshop.pyoci("exec", change.container.id, *made).status == 0
+    assert workshop.mounts() == before
+
+    subprocess.run(["mount", "-t", "tmpfs", "none", on_the_host / "out"], check=True)
+    assert {"/new/in", "/new/out"} <= set(mount_points(change.container))
+
+
+def test_a_link_is_added(anywhere, on_the_host):
+    """`src-nofollow` binds a link itself, `dest-nofollow` covers one."""
+    root = Path(f"/proc/{anywhere.container.pid}/root")
+    (root / "tmp/link").symlink_to("/proc")
+    options = ["bind", "src-nofollow", "dest-nofollow"]
+
+    link = {"destination": "/tmp/link", "source": str(on_the_host / "link"), "options": options}
+    assert anywhere("add", link) == SILENT
+
+    assert os.readlink(root / "tmp/link") == "/etc"
+
+
+def test_a_relative_source_is_in_the_bundle(anywhere):
+    """As in the document that the container was created from."""
+    (anywhere.container.bundle.path / "beside").write_text("in the bundle\n")
+
+    bind = {"destination": "/new", "source": "beside", "options": ["bind"]}
+    assert anywhere("add", bind) == SILENT
+
+    root = Path(f"/proc/{anywhere.container.pid}/root")
+    assert (root / "new").read_text() == "in the bundle\n"
+
+
+def test_failed_mount_takes_those_before_it_away(anywhere):
     """If one cannot be added, none is."""
-    before = mount_points(mounted.container)
-    good = {"destination": "/new", "source": mounted.source, "options": ["bind"]}
+    before = mount_points(anywhere.container)
+    good = {"destination": "/new", "source": anywhere.source, "options": ["bind"]}
+    tmpfs = {"destination": "/new", "type": "tmpfs"}
     bad = {"destination": "/bad", "type": "tmpfs", "options": ["bogus=1"]}
 
-    status, _, text = mounted("add", good, bad)
+    status, _, text = anywhere("add", good, tmpfs, good, bad)
 
     assert status == 1
     assert text.startswith("mount tmpfs on /bad: fsconfig: invalid argument")
-    assert mount_points(mounted.container) == before
+    assert mount_points(anywhere.container) == before
+
+
+def test_only_what_was_added_is_taken_away(workshop, anywhere):
+    """A copied link is no mount: what it leads to was there before, and stays."""
+    before = mount_points(anywhere.container)
+    (workshop.folder / "link").symlink_to("/dev/shm")
+    link = {
+        "destination": "/new",
+        "source": str(workshop.folder / "link"),
+        "options": ["bind", "copy-symlink"],
+    }
+    bad = {"destination": "/bad", "type": "tmpfs", "options": ["bogus=1"]}
+
+    assert anywhere("add", link, bad)[0] == 1
+
+    assert mount_points(anywhere.container) == before
 
 
 @pytest.mark.parametrize(
@@ -743,21 +942,107 @@ def test_failed_mount_takes_those_before_it_away(mounted):
         ("/proc", '"/proc" cannot be mounted because it is not of type proc'),
         ("/proc/1", '"/proc/1" cannot be mounted because it is inside /proc'),
         ("/link", '"/link" cannot be mounted because it is inside /proc'),
-        ("/up", 'mountpoint "/up" is on the top of rootfs "/"'),
+        ("/up", 'mountpoint "/up" is on the top of rootfs "'),
     ],
 )
-def test_mounts_stay_inside_the_root(mounted, destination, why):
+def test_mounts_stay_inside_the_root(anywhere, destination, why):
     """Links of the image lead nowhere else, not to /proc, not to the root itself."""
-    root = Path(f"/proc/{mounted.container.pid}/root")
+    root = Path(f"/proc/{anywhere.container.pid}/root")
     (root / "link").symlink_to("/proc/sys")
     (root / "up").symlink_to("../../..")
 
-    status, _, text = mounted(
-        "add", {"destination": destination, "source": mounted.source, "options": ["bind"]}
+    status, _, text = anywhere(
+        "add", {"destination": destination, "source": anywhere.source, "options": ["bind"]}
     )
 
     assert status == 1
     assert why in text
+
+
+@pytest.mark.parametrize("destination", ["/proc", "/link"])
+def test_nothing_covers_the_proc_of_a_running_container(anywhere, destination):
+    """Not even a procfs: it would have none of the masks."""
+    (Path(f"/proc/{anywhere.container.pid}/root") / "link").symlink_to("proc")
+    before = mount_points(anywhere.container)
+
+    status, _, text = anywhere(
+        "add", {"destination": destination, "source": "/proc", "options": ["bind"]}
+    )
+
+    assert (status, "cannot be mounted because it is not of type proc" in text) == (1, True), text
+    assert mount_points(anywhere.container) == before
+
+
+@pytest.mark.parametrize(
+    ("destination", "why"),
+    [
+        ("", "$[0].destination: empty"),
+        ("/", 'mountpoint "/" is on the top of rootfs "rootfs"'),
+        ("/.", 'mountpoint "/." is on the top of rootfs "rootfs"'),
+        ("/x/..", 'mountpoint "/x/.." is on the top of rootfs "rootfs"'),
+        ("/up", "unmount /up: the root stays mounted"),
+        ("/proc", '"/proc" cannot be mounted because it is not of type proc'),
+        ("/proc/keys", '"/proc/keys" cannot be mounted because it is inside /proc'),
+        ("/link", "unmount /link: what is mounted in /proc stays mounted"),
+        ("/link/sys", "unmount /link/sys: what is mounted in /proc stays mounted"),
+        ("/sys/firmware", "unmount /sys/firmware: it would uncover /sys/firmware"),
+        ("/sys", "unmount /sys: it would uncover /sys/firmware"),
+    ],
+)
+def test_what_confines_the_container_is_not_removed(anywhere, destination, why):
+    """The root, /proc, masks and what holds them stay, wherever links lead."""
+    root = Path(f"/proc/{anywhere.container.pid}/root")
+    (root / "link").symlink_to("/proc")
+    (root / "up").symlink_to("../../..")
+    before = mount_points(anywhere.container)
+
+    assert anywhere("remove", {"destination": destination}) == (1, "", f"{why}\n")
+
+    assert mount_points(anywhere.container) == before
+
+
+def test_a_place_where_nothing_is_mounted_is_not_removed(anywhere):
+    """The kernel's word is told."""
+    status, _, text = anywhere("remove", {"destination": "/etc"})
+
+    assert (status, text) == (1, "unmount /etc: umount: invalid argument\n")
+
+
+def test_mounts_are_not_led_elsewhere_by_init(workshop, mounting):
+    """The root is that of the container, whatever its process has made its own."""
+    script = "mkdir -p /jail/bin; cp /bin/busybox /jail/bin; exec busybox chroot /jail "
+
+    def free(config):
+        for kind in ("bounding", "effective", "permitted"):
+            config["process"]["capabilities"][kind].append("CAP_SYS_CHROOT")
+
+    change = mounting("sh", "-c", script + "/bin/busybox sleep 1000", edit=free)
+    root = f"/proc/{change.container.pid}/root"
+    workshop.until(lambda: os.readlink(root) == "/jail")
+
+    assert change("add", {"destination": "/new", "type": "tmpfs"}) == SILENT
+
+    assert (change.container.bundle.rootfs / "new").is_dir()
+    assert change("remove", {"destination": "/new"}) == SILENT
+
+
+@pytest.mark.parametrize("action", ["add", "remove"])
+def test_mounts_of_the_host_are_not_changed(workshop, mounting, action):
+    """A container that shares the host's mount namespace has no mounts of its own."""
+
+    def share(config):
+        linux = config["linux"]
+        linux["namespaces"] = [n for n in linux["namespaces"] if n["type"] != "mount"]
+        linux.update(maskedPaths=[], readonlyPaths=[])
+        config["mounts"] = []
+
+    change = mounting(edit=share)
+    before = workshop.mounts()
+
+    result = change(action, {"destination": "/new", "source": change.source, "options": ["bind"]})
+
+    assert result == (1, "", "unable to mount without a private MNT namespace\n")
+    assert workshop.mounts() == before
 
 
 @pytest.mark.parametrize(
@@ -765,12 +1050,16 @@ def test_mounts_stay_inside_the_root(mounted, destination, why):
     [
         ("{}", "mounts must be an array"),
         ("[1]", "$[0]: expected object, got 1"),
-        ('[{"destination": "/"}]', "$[0].destination: empty"),
+        ('[{"destination": "/"}]', 'mountpoint "/" is on the top of rootfs "rootfs"'),
+        ('[{"destination": ""}]', "$[0].destination: empty"),
+        ('[{"destination": "/x", "options": ["bind"]}]', "$[0].source: a bind mount needs one"),
+        ('[{"destination": "/x", "type": "bind"}]', "$[0].source: a bind mount needs one"),
+        ('[{"destination": "/x", "type": "proc"}]', "mount /x: type proc only when a container"),
         ("[", "invalid JSON at line 1"),
     ],
 )
 def test_mounts_refuses_other_documents(workshop, cleared, text, said):
-    """The file holds an array of mounts."""
+    """The file holds an array of mounts, and the rules are those of create."""
     id = put_in_state(workshop, "running", cleared)
     path = workshop.folder / "mounts.json"
     path.write_text(text)
@@ -807,6 +1096,12 @@ def test_spec_writes_a_document_that_runs(workshop):
     kinds = {namespace["type"] for namespace in document["linux"]["namespaces"]}
     assert "user" in kinds and "network" not in kinds
     assert (folder / "other.json").read_text().startswith('{\n\t"ociVersion": "1.3.0",\n')
+    for options, said in (
+        (("-b", "nodir"), "chdir nodir: no such file or directory\n"),
+        (("-f", "nodir/x"), "open nodir/x: no such file or directory\n"),
+        (("-f", "/dev/full/x"), "open /dev/full/x: not a directory\n"),
+    ):
+        assert told(workshop.pyoci("spec", *options, cwd=folder)) == (1, "", said)
     again = "File config.json exists. Remove it first\n"
     assert told(workshop.pyoci("spec", "--bundle", folder)) == (1, "", again)
     assert (folder / "config.json").read_text() == "mine"
@@ -856,6 +1151,7 @@ def test_version_has_the_lines_that_engines_read(workshop):
     assert first.startswith("pyoci version ")
     assert [line.partition(":")[0] for line in others][:3] == ["commit", "spec", "python"]
     assert not [line for line in others if "version" in line]
+    assert workshop.pyoci("version") == workshop.pyoci("--version")
 
 
 @pytest.mark.parametrize("command", ["checkpoint", "restore", "setup"])
@@ -977,7 +1273,7 @@ class Screen:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.execvpe(argv[0], argv, env)
-        self.text = ""
+        self.text = self.raw = ""
 
     def until(self, pattern, seconds=15):
         end = time.monotonic() + seconds
@@ -993,6 +1289,7 @@ class Screen:
             text = os.read(self.fd, 65536).decode(errors="replace")
         except OSError:
             return ""
+        self.raw += text
         return MOVES.sub("", text)
 
     def type(self, text):
@@ -1044,7 +1341,12 @@ def test_events_on_a_terminal_is_a_table(workshop, cleared, screen):
     """One line is kept up to date until the container ends."""
     id = put_in_state(workshop, "running", cleared)
     watched = screen(*workshop.argv("events", "--interval", "50ms", id))
+    slow = screen(*workshop.argv("events", "--interval", "1h", id), TERM="dumb")
 
+    slow.until(rf"{id[:20]} +- .*/ none")  # before the first interval is over
+    os.kill(slow.pid, signal.SIGTERM)
+    assert slow.rest().endswith("\r\n")
+    assert "\x1b" not in slow.raw
     watched.until(r"CPU % .*MEMORY / LIMIT")
     watched.until(rf"{id[:20]} +\d+\.\d%.*/ none.*\r{id[:20]}")
     workshop.pyoci("kill", id, "KILL")
@@ -1063,10 +1365,10 @@ def test_usage_error_on_a_terminal_has_a_hint(workshop, screen):
 # -- completion, in real shells
 
 
-def test_bash_completes(workshop, cleared, screen):
-    """bash completes commands, options, and the ids that a command can act on."""
-    created, running = [put_in_state(workshop, s, cleared) for s in ("created", "running")]
-    bash = screen(
+@pytest.fixture
+def bash(workshop, screen):
+    """A shell that has read our script."""
+    found = screen(
         "bash",
         "--norc",
         "--noprofile",
@@ -1075,25 +1377,17 @@ def test_bash_completes(workshop, cleared, screen):
         INPUTRC="/dev/null",
         PATH=f"{workshop.runtime.parent}:{os.environ['PATH']}",
     )
-    bash.type('source <(pyoci completion bash); echo "re"ady\n')
-    bash.until(r"[\r\n]ready")
-
-    bash.type("pyoci feat\t")
-    bash.until(r"pyoci features ")
-    bash.type("\x15")
-    bash.type(f"pyoci --root={workshop.root} start \t")
-    bash.until(rf"start {created} ")
-    bash.type("\x15")
-    bash.type(f"pyoci --root {workshop.root} ps \t\t\t")
-    bash.until(rf"{created} +{running}")
+    found.type('source <(pyoci completion bash); echo "re"ady\n')
+    found.until(r"[\r\n]ready")
+    return found
 
 
-def test_zsh_completes(workshop, cleared, screen):
-    """So does zsh."""
+@pytest.fixture
+def zsh(workshop, screen):
+    """A shell that has read our script."""
     if shutil.which("zsh") is None:
         pytest.skip("needs zsh")
-    created, _ = [put_in_state(workshop, s, cleared) for s in ("created", "running")]
-    zsh = screen(
+    found = screen(
         "zsh",
         "-f",
         "-i",
@@ -1101,23 +1395,83 @@ def test_zsh_completes(workshop, cleared, screen):
         ZDOTDIR=str(workshop.folder),
         PATH=f"{workshop.runtime.parent}:{os.environ['PATH']}",
     )
-    zsh.type("autoload -Uz compinit; compinit -u -D; unset zle_bracketed_paste\n")
-    zsh.type('eval "$(pyoci completion zsh)"; echo "re"ady\n')
-    zsh.until(r"[\r\n]ready")
+    found.type("autoload -Uz compinit; compinit -u -D; unset zle_bracketed_paste\n")
+    found.type('eval "$(pyoci completion zsh)"; echo "re"ady\n')
+    found.until(r"[\r\n]ready")
+    return found
 
-    zsh.type("pyoci feat\t")
-    zsh.until(r"pyoci features")
-    zsh.type("\x15")
-    zsh.type(f"pyoci --root {workshop.root} start \t")
-    zsh.until(rf"{created}")
+
+def typed(shell, line):
+    """Return the line that the shell has made of what was typed: it echoes it."""
+    shell.text = ""
+    shell.type(line)
+    shell.type("\x01echo '<' \x05 '>'\n")  # at the line's begin and end
+    return shell.until(r"[\r\n]< (.*?) >\r?\n")[1]
+
+
+# What is typed, and the line that it becomes; ID is a created container, ROOT its state root.
+TYPED = [
+    ("pyoci feat\t", "pyoci features"),
+    ("pyoci --log-format=js\t", "pyoci --log-format=json"),
+    ("pyoci list --format=j\t", "pyoci list --format=json"),
+    ("pyoci list --format=j\t\t", "pyoci list --format=json"),
+    ("pyoci list --format j\t", "pyoci list --format json"),
+    ("pyoci --root=ROO\t", "pyoci --root=ROOT"),
+    ("pyoci --root=ROOT start \t", "pyoci --root=ROOT start ID"),
+    ("pyoci -root ROOT start \t", "pyoci -root ROOT start ID"),
+    ("pyoci --debug=false --root ROOT start \t", "pyoci --debug=false --root ROOT start ID"),
+    ("pyoci --root ROOT --log journald:x state \t", "pyoci --root ROOT --log journald:x state ID"),
+    ("pyoci --root ROOT exec -e A=1 \t", "pyoci --root ROOT exec -e A=1 ID"),
+    ("pyoci --root ROOT exec --env=A=1 \t", "pyoci --root ROOT exec --env=A=1 ID"),
+    ("pyoci --root ROOT exec -u 1:2 \t", "pyoci --root ROOT exec -u 1:2 ID"),
+]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_shell_completes(workshop, cleared, request, shell):
+    """Commands, words, files, and the ids that a command can act on; what is typed stays."""
+    id = put_in_state(workshop, "created", cleared)
+    names = {"ROOT": str(workshop.root), "ROO": str(workshop.root)[:-1], "ID": id}
+
+    def named(line):
+        return re.sub("ROOT|ROO|ID", lambda found: names[found[0]], line)
+
+    shell = request.getfixturevalue(shell)
+    found = [typed(shell, named(line)) for line, _ in TYPED]
+
+    assert [line.rstrip(" /") for line in found] == [named(expected) for _, expected in TYPED]
+
+
+def test_bash_completes_where_words_are_not_broken(bash):
+    """Other programs' scripts take `=` out of the characters that break words."""
+    bash.type("COMP_WORDBREAKS=${COMP_WORDBREAKS/=/}\n")
+
+    assert typed(bash, "pyoci list --format=j\t").rstrip() == "pyoci list --format=json"
+
+
+def test_bash_lists_what_is_meant(workshop, cleared, bash):
+    """Of several ids all are shown."""
+    created, running = [put_in_state(workshop, s, cleared) for s in ("created", "running")]
+
+    bash.type(f"pyoci --root {workshop.root} ps \t\t\t")
+
+    bash.until(rf"{created} +{running}")
 
 
 def test_fish_completes(workshop, cleared):
-    """So does fish."""
+    """So does fish, with what each word means."""
     if shutil.which("fish") is None:
         pytest.skip("needs fish")
     created, _ = [put_in_state(workshop, s, cleared) for s in ("created", "running")]
-    script = f"pyoci completion fish | source; complete -C 'pyoci --root {workshop.root} start '"
+    lines = [
+        f"pyoci --root {workshop.root} start ",
+        "pyoci list --format=",
+        "pyoci list --qu",
+        f"pyoci --root={str(workshop.root)[:-1]}",
+    ]
+    script = "\n".join(
+        ["pyoci completion fish | source", *[f"complete -C '{line}'" for line in lines]]
+    )
     env = workshop.host | {
         "PATH": f"{workshop.runtime.parent}:{os.environ['PATH']}",
         "HOME": str(workshop.folder),
@@ -1127,15 +1481,20 @@ def test_fish_completes(workshop, cleared):
         ["fish", "-c", script], capture_output=True, text=True, env=env, timeout=30
     )
 
-    assert done.stdout.split() == [created]
+    assert done.stdout.splitlines() == [
+        created,
+        "--format=json",
+        "--format=table",
+        "--quiet\tids only, one a line",
+        f"--root={workshop.root}/",
+    ]
 
 
 def test_completion_makes_no_state_root(workshop):
     """To ask what could be meant changes nothing."""
     env = workshop.host | {
         "_PYOCI_COMPLETE": "bash_complete",
-        "COMP_WORDS": f"pyoci --root {workshop.root} start ",
-        "COMP_CWORD": "4",
+        "COMP_LINE": f"pyoci --root {workshop.root} start ",
     }
 
     workshop.command([workshop.runtime], env=env)

@@ -62,11 +62,20 @@ def test_preserving_what_is_not_open_is_refused(workshop):
     assert re.fullmatch(pattern, result.stderr)
 
 
-def test_socket_activation_is_passed_on(workshop):
-    """LISTEN_FDS of the caller adds as many descriptors, and both variables inside."""
+@pytest.mark.parametrize(
+    ("pid", "said"),
+    [("$$", "2 1\n3\n4\n"), ("1", "\n"), ("", "\n")],
+    ids=["ours", "another's", "nobody's"],
+)
+def test_socket_activation_is_passed_on(workshop, pid, said):
+    """
+    LISTEN_FDS of the caller adds as many descriptors, and both variables inside; as everywhere only
+    if LISTEN_PID says that they are for us.
+    """
     script = "echo $LISTEN_FDS $LISTEN_PID; for f in 3 4; do [ -e /proc/$$/fd/$f ] && echo $f; done"
-    bundle = workshop.bundle(script)
+    bundle = workshop.bundle(script + "; true")
     argv = workshop.argv("run", "-b", bundle.path, workshop.id())
-    command = [sys.executable, "-c", LEAK, "3,4,5", *argv]
+    announce = ["sh", "-c", f'LISTEN_PID={pid} exec "$@"', "sh"]
+    command = [*announce, sys.executable, "-c", LEAK, "3,4,5", *argv]
     result, _ = workshop.command(command, env={**workshop.host, "LISTEN_FDS": "2"})
-    assert told(result) == (0, "2 1\n3\n4\n", "")
+    assert told(result) == (0, said, "")

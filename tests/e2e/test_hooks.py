@@ -205,13 +205,40 @@ def test_a_missing_hook_fails_create(workshop, kind):
 @pytest.mark.parametrize("kind", CREATE_KINDS)
 def test_a_hook_may_take_too_long(workshop, kind):
     """It is killed after its time-out, and create fails."""
-    slow = hook("exec sleep 1000", timeout=1)
+    slow = hook("sleep 1000; true", timeout=1)
     before = time.monotonic()
     container = workshop.try_create(with_hooks(workshop, **{kind: [slow]}))
     took = time.monotonic() - before
     text = f"error running {kind} hook #0: hook ran past specified timeout of 1.0s"
     assert container.created.stderr == f"create failed: {text}\n"
     assert 1 <= took < 10
+    assert workshop.remains() == {}
+
+
+def test_a_poststart_hook_may_take_too_long(workshop):
+    """It is the container's end, as any failure of it."""
+    hooks = {
+        "poststart": [hook("sleep 1000; true", timeout=1)],
+        "poststop": [noting(workshop, "poststop")],
+    }
+    container = workshop.create(with_hooks(workshop, "sleep 1000", **hooks))
+    result = container.start()
+    text = "error running poststart hook #0: hook ran past specified timeout of 1.0s\n"
+    assert (result.status, result.stdout, result.stderr) == (1, "", text)
+    assert container.wait() == -9
+    assert order(workshop) == ["poststop"]
+    assert workshop.remains() == {}
+
+
+def test_a_poststop_hook_may_take_too_long(workshop):
+    """It is told, the next one runs, and delete succeeds."""
+    hooks = [hook("sleep 1000; true", timeout=1), noting(workshop, "second")]
+    container = workshop.create(with_hooks(workshop, poststop=hooks))
+    result = whole_life(container)
+    text = "error running poststop hook #0: hook ran past specified timeout of 1.0s"
+    assert (result.status, result.stdout) == (0, "")
+    assert text in result.stderr
+    assert order(workshop) == ["second"]
     assert workshop.remains() == {}
 
 
@@ -418,7 +445,7 @@ def test_the_environment_of_a_start_hook(workshop, env, expected):
         (inside("kill -9 $$"), "signal 9, output: "),
         ({"path": "/no/such"}, "fork/exec /no/such: no such file or directory"),
         ({"path": "/etc/passwd"}, "fork/exec /etc/passwd: permission denied"),
-        (inside("sleep 1000", timeout=1), "hook ran past specified timeout of 1.0s"),
+        (inside("sleep 1000; true", timeout=1), "hook ran past specified timeout of 1.0s"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -1,7 +1,9 @@
 """Containers by the library: one process, with threads and without, and an event loop."""
 
 import asyncio
+import contextlib
 import os
+import signal
 import subprocess
 import threading
 
@@ -195,18 +197,182 @@ def test_a_hundred_containers_beside_a_thread(workshop, options, beside_a_thread
 
 @pytest.mark.slow
 def test_a_hundred_containers_under_asyncio(workshop, options):
-    """Waiting holds nothing up: ten at a time."""
-    bundle = str(workshop.bundle("exit 4").path)
+    """Waiting holds nothing up: ten at a time, which end only when the loop lets them."""
+    bundle = str(workshop.bundle("read -r line; exit 4").path)
 
-    async def one():
-        with Container.create(workshop.id(), bundle=bundle, **options) as container:
-            container.start()
-            return await container.wait_async()
+    async def ten():
+        reader, writer = os.pipe()
+        with contextlib.ExitStack() as stack:
+            made = [
+                stack.enter_context(
+                    Container.create(workshop.id(), bundle=bundle, stdin=reader, **options)
+                )
+                for _ in range(10)
+            ]
+            os.close(reader)
+            for container in made:
+                container.start()
+            waits = [asyncio.create_task(container.wait_async()) for container in made]
+            await asyncio.sleep(0)  # all of them wait
+            assert not any(task.done() for task in waits)
+            os.close(writer)
+            return await asyncio.gather(*waits)
 
     async def all_of_them():
-        return [s for _ in range(10) for s in await asyncio.gather(*[one() for _ in range(10)])]
+        return [status for _ in range(10) for status in await ten()]
 
     assert asyncio.run(all_of_them()) == [4] * 100
+
+
+class Interrupted(Exception):
+    """What a signal's handler raises."""
+
+
+@pytest.fixture
+def interrupt():
+    """Have something raised in this thread, soon."""
+
+    def handler(number, frame):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, handler)
+    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_a_create_beside_a_thread_that_is_interrupted(
+    workshop, options, beside_a_thread, interrupt
+):
+    """It is undone, its hook ends, and nobody is left."""
+    config = workshop.config("true")
+    begun = workshop.folder / "begun"
+    script = f"echo $$ >{begun}; exec sleep 100"
+    config["hooks"] = {"prestart": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]}
+    bundle = str(workshop.bundle(config).path)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    interrupt(0.3)
+    with pytest.raises(Interrupted):
+        Container.create(workshop.id(), bundle=bundle, **options)
+
+    assert workshop.remains() == {}
+    if begun.exists():
+        assert not os.path.exists(f"/proc/{begun.read_text().strip()}")
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+def test_an_exec_that_is_interrupted(workshop, options, interrupt):
+    """Its program ends and is seen off: else the container could not end."""
+    bundle = str(workshop.bundle("sleep 100").path)
+
+    with Container.create(workshop.id(), bundle=bundle, **options) as container:
+        container.start()
+        interrupt(0.2)
+        with pytest.raises(Interrupted):
+            container.exec("sleep", "100")
+
+        assert container.pids() == (container.pid,)
+
+
+def test_a_program_that_reaps_no_children(workshop, options, beside_a_thread):
+    """Whoever ignores their ends gets no status, and no error either."""
+    bundle = str(workshop.bundle("exit 3").path)
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with Container.create(workshop.id(), bundle=bundle, **options) as container:
+            container.start()
+            assert container.wait() is None
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def test_a_spawned_process(workshop, options):
+    """It is a child like any other, with streams and descriptors of its own."""
+    bundle = str(workshop.bundle("sleep 100").path)
+    reader, stdin = os.pipe()
+    output, stdout = os.pipe()
+    more, third = os.pipe()
+    given = {"stdin": reader, "stdout": stdout, "pass_fds": [more]}
+    with Container.create(workshop.id(), bundle=bundle, **options) as container:
+        container.start()
+        script = "cat; cat <&3; ls /proc/self/fd | wc -w; exit 8"
+        with container.spawn("sh", "-c", script, **given) as process:
+            for fd in (reader, stdout, more):
+                os.close(fd)
+            assert process.pid in container.pids()
+            os.write(stdin, b"one\n")
+            os.write(third, b"two\n")
+            os.close(stdin)
+            os.close(third)
+            with os.fdopen(output) as file:
+                assert file.read() == "one\ntwo\n5\n"
+            assert process.wait() == 8
+
+        with container.spawn("sleep", "100") as process:
+            pass
+        assert process.wait() == 137
+        assert container.pids() == (container.pid,)
+
+        with container.spawn("sh", "-c", "exit 5") as process:
+            assert asyncio.run(process.wait_async()) == 5
+
+
+def test_what_a_program_gets_wrong(workshop, options):
+    """Is said by name, and nothing is made."""
+    bundle = str(workshop.bundle("sleep 100").path)
+    reader, writer = os.pipe()
+    os.close(reader)
+    os.close(writer)
+    given = {"bundle": bundle} | options
+
+    with pytest.raises(TypeError, match="no_such_option"):
+        Container.create(workshop.id(), no_such_option=True, **given)
+    with pytest.raises(InitFailed, match=f"^stdin {reader}: bad file descriptor$"):
+        Container.create(workshop.id(), stdin=reader, **given)
+    with pytest.raises(InitFailed, match=f"^pass_fds {reader}: bad file descriptor$"):
+        Container.create(workshop.id(), pass_fds=[reader], **given)
+    with Container.create(workshop.id(), **given) as container:
+        container.start()
+        with pytest.raises(TypeError, match="each an argument of its own"):
+            container.exec(["true"])
+        with pytest.raises(TypeError, match="spawn does not"):
+            container.exec("true", detach=True)
+    gone = Container("one", pid=os.getppid(), **options)
+    gone.close()
+    with pytest.raises(ValueError, match="handle of process .* is closed"):
+        gone.wait()
+    assert workshop.remains() == {}
+
+
+def test_a_container_of_ours_that_is_loaded_after_its_end(workshop, options):
+    """Its init waits to be reaped, and is by any object for it."""
+    bundle = str(workshop.bundle("exit 3").path)
+    with Container.create(workshop.id(), bundle=bundle, **options) as container:
+        container.start()
+        os.waitid(os.P_PID, container.pid, os.WEXITED | os.WNOWAIT)
+
+        with Container.load(container.id, **options) as same:
+            assert same.wait() == 3
+
+
+def test_closed_streams_are_dev_null(workshop, options):
+    """What a daemon has closed does not become one of the library's own descriptors inside."""
+    bundle = str(workshop.bundle("readlink /proc/self/fd/0").path)
+    output, stdout = os.pipe()
+    kept = os.dup(0)
+    os.close(0)
+    try:
+        made = {"bundle": bundle, "stdout": stdout} | options
+        with Container.create(workshop.id(), **made) as container:
+            os.close(stdout)
+            container.start()
+            with os.fdopen(output) as file:
+                assert file.read() == "/dev/null\n"
+            assert container.wait() == 0
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
 
 
 def test_waits_do_not_queue_behind_each_other(workshop, options):

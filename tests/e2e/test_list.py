@@ -1,6 +1,7 @@
 """list: a table for people, JSON for programs, ids for scripts."""
 
 import json
+import os
 import re
 
 import pytest
@@ -48,6 +49,27 @@ def test_list_prints_json_and_ids(workshop):
     assert workshop.pyoci("list", "-q", "-f", "json").stdout == ids
     for container in (first, second):
         assert container.delete().status == 0
+
+
+def test_list_and_its_ids_agree(workshop):
+    """What is no container is in neither: files, links, directories without a state."""
+    container = workshop.create(FOREVER)
+    (workshop.root / "file").write_text("")
+    (workshop.root / "link").symlink_to(container.id)
+    (workshop.root / "empty").mkdir()
+    (workshop.root / "foreign").mkdir()
+    os.chown(workshop.root / "foreign", 1000, 1000)
+    said = f"load container foreign: state directory {workshop.root}/foreign belongs to uid 1000"
+    for options in ((), ("-q",), ("-f", "json")):
+        result = workshop.pyoci("list", *options)
+        assert (result.status, result.stderr) == (0, f"{said}, not to us\n")
+    assert workshop.pyoci("list", "-q").stdout == f"{container.id}\n"
+    assert [row["id"] for row in json.loads(result.stdout)] == [container.id]
+    for name in ("file", "link"):
+        (workshop.root / name).unlink()
+    for name in ("empty", "foreign"):
+        (workshop.root / name).rmdir()
+    assert container.delete("--force").status == 0
 
 
 def test_list_of_nothing(workshop):

@@ -69,6 +69,25 @@ def test_device_moves_with_its_addresses(workshop, delete_after, device, asked, 
     assert device not in {d["ifname"] for d in json.loads(ip("-j", "link"))}
 
 
+@pytest.mark.parametrize(
+    ("suffix", "label"), [("", "eth0"), (":1", "eth0:1"), (":abcdefgh", "eth0:abcdefgh")]
+)
+def test_labels_follow_the_name(workshop, delete_after, device, suffix, label):
+    """
+    An old tool knows an address by its label: it begins with the device's name as before.
+    """
+    name = device[:5]  # short enough for a suffix
+    ip("link", "set", device, "down")
+    ip("link", "set", device, "name", name)
+    ip("addr", "flush", "dev", name)
+    ip("addr", "add", "10.99.0.3/24", "dev", name, "label", name + suffix)
+
+    container = created(workshop, delete_after, {name: {"name": "eth0"}})
+
+    [address] = [a for a in inside(container)["eth0"]["addr_info"] if a["family"] == "inet"]
+    assert (address["local"], address["label"]) == ("10.99.0.3", label)
+
+
 def test_hooks_see_it(workshop, delete_after, device):
     """
     The device is there before the first hook.
@@ -105,3 +124,25 @@ def test_refusals(workshop, device, devices, text):
     assert text in result.stderr
     assert device in {d["ifname"] for d in json.loads(ip("-j", "link"))}
     assert "LOOPBACK,UP" in ip("link", "show", "lo")
+
+
+def test_what_was_moved_before_a_refusal_goes_back(workshop, device):
+    """
+    The devices before the one that cannot be moved are on the host again, with their addresses.
+    """
+    before = ip("-j", "addr", "show", device)
+    config = workshop.config("true")
+    config["linux"]["netDevices"] = {device: {"name": "eth0"}, "nosuchdevice": {}}
+
+    result = workshop.run(config)
+
+    assert (result.status, result.stderr.count("\n")) == (1, 1)
+    assert "link not found for interface on runtime namespace: nosuchdevice" in result.stderr
+    assert lasting(ip("-j", "addr", "show", device)) == lasting(before)
+
+
+def lasting(shown):
+    """Return the state of a device, and its addresses but that which the kernel makes itself."""
+    [found] = json.loads(shown)
+    addresses = [a for a in found["addr_info"] if a["scope"] == "global"]
+    return "UP" in found["flags"], [(a["local"], a["prefixlen"], a.get("label")) for a in addresses]

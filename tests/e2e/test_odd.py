@@ -1,6 +1,8 @@
 """Unusual documents and images: what is legal works, what is meant to trick does not."""
 
 import os
+import re
+import shlex
 import subprocess
 import time
 from pathlib import Path
@@ -312,3 +314,71 @@ def test_list_and_state_beside_creates_and_deletes(workshop):
             state = workshop.pyoci("state", ids[0])
             assert told(state)[0] == 0 or state.stderr == "container does not exist\n"
         assert [maker.returncode for maker in makers] == [0] * 6
+
+
+@pytest.mark.parametrize("joined", [False, True], ids=["own-pids", "joined-pids"])
+def test_a_host_that_executes_no_memfd(workshop, joined):
+    """
+    vm.memfd_noexec is 2: the last mile runs from an unnamed file, in create, exec and hooks.
+    """
+    setting = Path("/proc/sys/vm/memfd_noexec")
+    if not setting.exists():
+        pytest.skip("needs Linux 6.3")
+    config = workshop.config("sh", "-c", "readlink /proc/1/exe; sleep 100")
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", "exit 0"]}
+    config["hooks"] = {"startContainer": [hook]}
+    if joined:
+        for namespace in config["linux"]["namespaces"]:
+            if namespace["type"] == "pid":
+                namespace["path"] = "/proc/self/ns/pid"
+    bundle, id = workshop.bundle(config), workshop.id()
+    pyoci = shlex.join(map(str, workshop.argv("PLACE")[:-1]))
+    # The setting is the pid namespace's, and cannot be taken back in one.
+    script = f"""
+        echo 2 >/proc/sys/vm/memfd_noexec || exit 99
+        {pyoci} create -b {bundle.path} {id} >/dev/null || exit 1
+        {pyoci} start {id} && {pyoci} exec {id} sh -c 'exit 7'
+        echo $?
+        {pyoci} delete -f {id}
+    """
+    isolated = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", script]
+
+    result, _ = workshop.command(isolated)
+
+    assert (result.status, result.stdout, result.stderr) == (0, "7\n", "")
+
+
+@pytest.mark.parametrize(
+    "room", [(4, 100), (40, 4), (40, 5), (40, 6), (40, 7), (8, 100), (12, 100)]
+)
+def test_a_state_root_that_is_full(workshop, room):
+    """
+    A create for whose state there is no room says what could not be written, and leaves nothing; a
+    container that has its room can be deleted where nothing can be written any more.
+    """
+    kilobytes, files = room
+    folder = workshop.folder / "full"
+    folder.mkdir()
+    options = f"size={kilobytes}k,nr_inodes={files}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", folder], check=True)
+    root = str(folder / "state")
+    bundle = workshop.bundle(FOREVER)
+    try:
+        made, refused = [], None
+        while refused is None and len(made) < 20:
+            id = workshop.id()
+            create = workshop.pyoci("create", "-b", bundle.path, id, globals=("--root", root))
+            if create.status == 0:
+                made.append(id)
+            else:
+                refused = create
+        assert refused is not None
+        text = rf"create failed: (mkdir|mkfifo|write) {folder}/\S+: no space left on device\n"
+        assert re.fullmatch(text, refused.stderr)
+        left = set(os.listdir(root)) if os.path.exists(root) else set()
+        assert left - {".seccomp"} == set(made)
+        for id in made:
+            assert told(workshop.pyoci("delete", id, globals=("--root", root))) == (0, "", "")
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    assert workshop.remains() == {}

@@ -129,7 +129,14 @@ def command_is_too_long(bundle):
 def cwd_not_a_directory(bundle):
     bundle.config["process"]["cwd"] = "/etc/passwd"
     bundle.write()
-    return re.compile(r".*/etc/passwd.*not a directory.*")
+    return 'chdir to cwd ("/etc/passwd") set in config.json failed: not a directory'
+
+
+def cwd_that_cannot_be_made(bundle):
+    bundle.config["process"]["cwd"] = "/proc/self/fd/7"
+    bundle.write()
+    text = "too many levels of symbolic links"  # a magic link is not followed
+    return f'chdir to cwd ("/proc/self/fd/7") set in config.json failed: {text}'
 
 
 def mapping_missing(bundle):
@@ -331,7 +338,7 @@ def test_run_says_the_same(workshop, spoil, words):
         ("../x", "invalid container ID format"),
         ("..", "invalid container ID format"),
         (".", "invalid container ID format"),
-        (".hidden", "invalid container ID format"),
+        (".seccomp", "invalid container ID format"),
         ("a/b", "invalid container ID format"),
         ("a b", "invalid container ID format"),
         ("ü", "invalid container ID format"),

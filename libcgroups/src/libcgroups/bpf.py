@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import posix
 from errno import EAGAIN, EINVAL, ENOSPC
-from struct import pack, unpack_from
+from struct import calcsize, pack, unpack_from
 
 from .devices import ANY
 
@@ -89,6 +89,19 @@ def _jump(test: tuple[int, int, int, int], over: int) -> bytes:
     return instruction(op, register, other, over, constant)
 
 
+def _machine() -> str:
+    """Return the machine that this interpreter was built for.
+
+    Under a 32-bit personality (setarch, linux32) uname(2) names another, also to 64-bit programs.
+    """
+    name = posix.uname().machine
+    if calcsize("P") != 8:
+        return name
+    if name[:1] == "i" and name[2:] == "86":
+        return "x86_64"
+    return "aarch64" if name[:3] == "arm" else name
+
+
 class Bpf:
     """bpf(2), as far as device programs need it.  Every call raises OSError."""
 
@@ -97,7 +110,7 @@ class Bpf:
 
         self._ffi: Any = ffi
         self._libc: Any = ffi.dlopen(None)
-        self._number = _NUMBERS[posix.uname().machine]
+        self._number = _NUMBERS[_machine()]
 
     def load(self, program: bytes) -> int:
         """Load a device program and return its descriptor."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import posix
 
+from . import _log
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -42,10 +44,14 @@ class Entry:
             posix.write(fd, b"0")
 
     def close(self) -> None:
-        """Close all descriptors; harmless the second time."""
-        for fd in self.tasks + (() if self.directory is None else (self.directory,)):
+        """Close all descriptors; harmless the second time, also where the first was interrupted."""
+        # Each is forgotten before it is closed: its number may be another's right after that.
+        while self.tasks:
+            fd, self.tasks = self.tasks[0], self.tasks[1:]
             posix.close(fd)
-        self.directory, self.tasks = None, ()
+        if self.directory is not None:
+            fd, self.directory = self.directory, None
+            posix.close(fd)
 
     def __enter__(self) -> Self:
         return self
@@ -67,4 +73,6 @@ def open_entry(directory: str | None, tasks: list[str]) -> Entry:
     except OSError:
         entry.close()
         raise
+    born = f"born in {directory}" if directory is not None else "not born there"
+    _log.debug(f"way into the cgroup: {born}, enters {len(tasks)} of v1 by itself")
     return entry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import _log
 from .errors import CgroupError
 from .state import ROOT, CgroupState
 
@@ -31,10 +32,12 @@ def open_manager(
     if disabled:
         from .disabled import Manager as Disabled
 
+        _log.debug("no cgroup, as asked for")
         return Disabled()
     from .paths import find_hierarchies, find_unified, is_unified
 
     if systemd:
+        _log.debug(f"cgroup manager systemd, unit {path or 'by the container id'}")
         from .systemd.manager import open_systemd
 
         return open_systemd(
@@ -45,12 +48,15 @@ def open_manager(
     if is_unified(root):
         from .v2.manager import Manager as V2
 
-        return V2(find_unified(root, proc, wanted), rootless=rootless, default=not path, root=root)
+        unified = find_unified(root, proc, wanted)
+        _log.debug(f"cgroup manager v2, {unified.path}")
+        return V2(unified, rootless=rootless, default=not path, root=root)
     from .v1.manager import Manager as V1
 
     hierarchies = find_hierarchies(root, proc, wanted)
     if not [h for h in hierarchies if h.key]:
         raise CgroupError(f"no cgroup hierarchy is mounted below {root}")
+    _log.debug(f"cgroup manager v1, {', '.join([h.path for h in hierarchies])}")
     return V1(hierarchies, rootless=rootless, root=root)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .rootfs.root import Rootfs
 
 _KEYRING_LABEL = "/proc/self/attr/keycreate"
-_USER_SEARCH, _OTHER_SEARCH = 0x80000, 0x8
+_USER_SEARCH = 0x80000
 
 
 class SessionKeyring(Step):
@@ -31,7 +31,10 @@ class SessionKeyring(Step):
         return f"join session keyring {self.name}"
 
     def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
-        """Join it, and let a later exec find it by name: that needs the search permission."""
+        """Join it, and let a later exec find it by name: that needs the search permission.
+
+        Of its owner, also in a user namespace: who joins it for exec is root there as we are.
+        """
         try:
             if self.label is not None:
                 kernel.write_file(_KEYRING_LABEL, self.label)
@@ -43,8 +46,7 @@ class SessionKeyring(Step):
                 raise
             _log.warning("this kernel has no keyrings")
             return
-        added = _OTHER_SEARCH if self.user_namespace else _USER_SEARCH
-        kernel.keyring_permissions(keyring, added)
+        kernel.keyring_permissions(keyring, _USER_SEARCH)
 
 
 class LoopbackUp(Step):

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from .executor import Executor
+    from .spec.mounts import Mount
 
 
 class ContainerBuilder:
@@ -46,6 +47,26 @@ class ContainerBuilder:
     def pid_file(self, path: str) -> Self:
         """Write init's pid here, last of all."""
         return self._set(pid_file=path)
+
+    def pidfd_socket(self, path: str) -> Self:
+        """Send a pidfd of its init to this socket."""
+        return self._set(pidfd_socket=path)
+
+    def env(self, *variables: str) -> Self:
+        """Give its process these, NAME=VALUE, after the document's."""
+        return self._set(extra_env=(*self._given.get("extra_env", ()), *variables))
+
+    def mount(self, mount: Mount) -> Self:
+        """Mount this, after the document's mounts and those that were given before."""
+        return self._set(extra_mounts=(*self._given.get("extra_mounts", ()), mount))
+
+    def rootless(self, on: bool = True) -> Self:
+        """Say whether the cgroup may be refused us; by default it is found out."""
+        return self._set(rootless=on)
+
+    def cgroups_disabled(self, on: bool = True) -> Self:
+        """Leave it in the caller's cgroup."""
+        return self._set(cgroups_disabled=on)
 
     def systemd_cgroup(self, on: bool = True) -> Self:
         """Let systemd own its cgroup."""

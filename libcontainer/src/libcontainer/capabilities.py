@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from libcgroups.files import read_text
 
+from . import _log
 from ._record import Record, u64
 
 TYPE_CHECKING = False
@@ -44,8 +45,9 @@ def sets(
     """Return the sets that can be had, and the names that cannot.
 
     `available` is the runtime's bounding set.  Names that nobody knows, or that the runtime does
-    not have itself, are not an error (runtime-spec: "SHOULD NOT fail"); they are told to the
-    user.  An absent object is five empty sets.
+    not have itself, are not an error (runtime-spec: "SHOULD NOT fail"); the caller tells them to
+    the user.  An ambient one that the kernel would refuse is left out, with a warning.  An absent
+    object is five empty sets.
     """
     refused: list[str] = []
     if wanted is None:
@@ -63,13 +65,18 @@ def sets(
         return bits
 
     permitted, inheritable = mask(wanted.permitted), mask(wanted.inheritable)
+    ambient = mask(wanted.ambient)
+    # The kernel raises only what is both; anything else would fail there, one by one.
+    raised = ambient & permitted & inheritable
+    for name, number in _NUMBERS.items():
+        if (ambient ^ raised) >> number & 1:
+            _log.warning(f"can't raise ambient capability {name}: operation not permitted")
     found = CapabilitySets(
         bounding=mask(wanted.bounding),
         effective=mask(wanted.effective),
         permitted=permitted,
         inheritable=inheritable,
-        # The kernel raises only what is both; anything else would fail there, one by one.
-        ambient=mask(wanted.ambient) & permitted & inheritable,
+        ambient=raised,
     )
     return found, tuple(refused)
 

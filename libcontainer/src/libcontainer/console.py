@@ -2,6 +2,7 @@
 
 The image may hold anything at /dev/ptmx and /dev/pts; so the pty comes from the devpts that we
 have mounted ourselves, by its handle, and its other end by ioctl, never by name (CVE-2025-52565).
+Where there is none of ours, as in a container that exec enters, the directory must be a devpts.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .plan.process import Terminal
     from .rootfs.root import Rootfs
 
+_DEVPTS_SUPER_MAGIC = 0x1CD1  # linux/magic.h
 _PTMX = posix.makedev(5, 2)
 _PTS_MAJOR = range(136, 144)
 
@@ -44,7 +46,8 @@ class ConsoleSocket:
         except OSError as e:
             self._socket.close()
             why = (e.strerror or "").lower()
-            raise InitFailed("console", e.errno, f"connect to {what} {path}: {why}") from e
+            stage = what.removesuffix(" socket")
+            raise InitFailed(stage, e.errno, f"connect to {what} {path}: {why}") from e
 
     def send(self, master: int, name: str) -> None:
         """Send the pty's master: one message, one control message, one descriptor."""
@@ -77,8 +80,10 @@ class ConsolePair(ConsoleSocket):
 
         self.close()  # so that an init that has ended is the end
         room = _socket.CMSG_SPACE(4)
-        _, control, _, _ = self._ours.recvmsg(4096, room, _socket.MSG_CMSG_CLOEXEC)
-        self._ours.close()
+        try:
+            _, control, _, _ = self._ours.recvmsg(4096, room, _socket.MSG_CMSG_CLOEXEC)
+        finally:
+            self._ours.close()
         for level, kind, data in control:
             if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
                 return int(struct.unpack("i", data[:4])[0])
@@ -102,17 +107,17 @@ def make_console(
     start, path = (mount, "ptmx") if mount is not None else (rootfs.fd, "/dev/pts/ptmx")
     master, slave = open_pty(terminal, kernel, start, path)
     try:
-        _bind_console(slave, rootfs, kernel)
-        socket.send(master, pty_name(master))
-        socket.close()
+        with resolve.Handle(master):
+            _bind_console(slave, rootfs, kernel)
+            socket.send(master, pty_name(master))
+            socket.close()
+        if control:
+            fcntl.ioctl(slave, c.TIOCSCTTY, 0)
+        for fd in (0, 1, 2):
+            posix.dup2(slave, fd)
     finally:
-        posix.close(master)
-    if control:
-        fcntl.ioctl(slave, c.TIOCSCTTY, 0)
-    for fd in (0, 1, 2):
-        posix.dup2(slave, fd)
-    if slave > 2:
-        posix.close(slave)
+        if slave > 2:
+            posix.close(slave)
     kernel.fchown(0, uid, -1)  # the group stays tty
 
 
@@ -141,18 +146,10 @@ def open_pty(terminal: Terminal, kernel: Kernel, start: int, path: str) -> tuple
     """
     master = _open_master(kernel, start, path)
     try:
-        fcntl.ioctl(master, c.TIOCSPTLCK, struct.pack("i", 0))  # unlock
-        flags = posix.O_RDWR | posix.O_NOCTTY | posix.O_CLOEXEC
-        slave: int = fcntl.ioctl(master, c.TIOCGPTPEER, flags)
-        if posix.major(posix.fstat(slave).st_rdev) not in _PTS_MAJOR:
-            raise OSError(errno.ENOTTY, "the pty's other end is no terminal", "/dev/pts/ptmx")
-        if terminal.rows and terminal.columns:
-            size = struct.pack("4H", terminal.rows, terminal.columns, 0, 0)
-            fcntl.ioctl(master, c.TIOCSWINSZ, size)
+        return master, _open_slave(master, terminal)
     except BaseException:
         posix.close(master)
         raise
-    return master, slave
 
 
 def pty_name(master: int) -> str:
@@ -162,14 +159,43 @@ def pty_name(master: int) -> str:
 
 
 def _open_master(kernel: Kernel, start: int, path: str) -> int:
+    """Return a new pty's master.  Its directory is judged, then the device opened in it.
+
+    Opening a device acts, and who asks here may be outside the container's device rules.  In a
+    devpts nobody can make or rename a file, and nothing that is mounted on one is entered: so in
+    a directory that is a devpts, `ptmx` is its multiplexer, whatever became of its path.
+    """
+    folder, _, name = path.rpartition("/")
     rule = resolve.IN_ROOT | c.RESOLVE_NO_SYMLINKS
-    fd = resolve.open_path(kernel, start, path, flags=c.O_PATH | posix.O_NOFOLLOW, resolve=rule)
-    with resolve.Handle(fd):
-        found = posix.fstat(fd)
-        if not stat.S_ISCHR(found.st_mode) or found.st_rdev != _PTMX or found.st_ino != 2:
+    flags = c.O_PATH | posix.O_DIRECTORY
+    found = resolve.open_path(kernel, start, folder or ".", flags=flags, resolve=rule)
+    with resolve.Handle(found) as devpts:
+        if kernel.file_system(devpts) != _DEVPTS_SUPER_MAGIC:
             raise OSError(errno.ENODEV, "not the multiplexer of a devpts", "/dev/pts/ptmx")
+        rule = c.RESOLVE_BENEATH | c.RESOLVE_NO_SYMLINKS | c.RESOLVE_NO_XDEV
         flags = posix.O_RDWR | posix.O_NOCTTY
-        return resolve.open_path(kernel, start, path, flags=flags, resolve=rule)
+        master = resolve.open_path(kernel, devpts, name, flags=flags, resolve=rule)
+    if posix.fstat(master).st_rdev != _PTMX:
+        posix.close(master)
+        raise OSError(errno.ENODEV, "not the multiplexer of a devpts", "/dev/pts/ptmx")
+    return master
+
+
+def _open_slave(master: int, terminal: Terminal) -> int:
+    """Return the other end, of the size that the document asks for."""
+    fcntl.ioctl(master, c.TIOCSPTLCK, struct.pack("i", 0))  # unlock
+    flags = posix.O_RDWR | posix.O_NOCTTY | posix.O_CLOEXEC
+    slave: int = fcntl.ioctl(master, c.TIOCGPTPEER, flags)
+    try:
+        if posix.major(posix.fstat(slave).st_rdev) not in _PTS_MAJOR:
+            raise OSError(errno.ENOTTY, "the pty's other end is no terminal", "/dev/pts/ptmx")
+        if terminal.rows and terminal.columns:
+            size = struct.pack("4H", terminal.rows, terminal.columns, 0, 0)
+            fcntl.ioctl(master, c.TIOCSWINSZ, size)
+    except BaseException:
+        posix.close(slave)
+        raise
+    return slave
 
 
 def _bind_console(slave: int, rootfs: Rootfs, kernel: Kernel) -> None:

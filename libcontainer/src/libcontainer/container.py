@@ -9,10 +9,11 @@ Everything is a call of one operation (`ops`); nothing is kept here but the id a
 
 from __future__ import annotations
 
+import fcntl
 import os
-import threading
 
-from .errors import WrongStatus
+from .child import Child
+from .errors import InitFailed, WrongStatus
 from .identity import open_pidfd
 from .signals import parse_signal
 from .state import SavedState, open_directory
@@ -48,19 +49,17 @@ class Container:
         self.root = root
         fd = None
         if pid:
-            fd = os.pidfd_open(pid) if started is None else open_pidfd(pid, started)
+            fd = os.pidfd_open(pid) if started is None else open_pidfd(pid, started, ended=True)
         self.pid = pid if fd is not None else 0
-        self._pidfd = -1 if fd is None else fd
-        self._status: int | None = None
-        self._reaping = threading.Lock()  # init can be reaped once, whoever waits
+        self._init = Child(pid, fd) if fd is not None else None
 
     @classmethod
     def create(
         cls,
         id: str,
         *,
-        bundle: str,
-        root: str = DEFAULT_ROOT,
+        bundle: str | os.PathLike[str],
+        root: str | os.PathLike[str] = DEFAULT_ROOT,
         stdin: int | None = None,
         stdout: int | None = None,
         stderr: int | None = None,
@@ -76,39 +75,39 @@ class Container:
         with descriptors of its own, a fresh interpreter does the work: `python`; with `executors`,
         which are pickled for it, it is a sealed copy.  Raises ContainerError.
         """
+        from .ops.create import CreateOptions, create
+
+        root = os.fspath(root)
         given = {"root": root, "bundle": os.path.abspath(bundle)} | options
-        streams = [fd if fd is not None else i for i, fd in enumerate((stdin, stdout, stderr))]
-        fresh = streams != [0, 1, 2] or bool(pass_fds) or bool(executors)
-        if fresh or len(os.listdir("/proc/self/task")) > 1:
-            from .sibling import create_beside
+        asked = CreateOptions(**given)  # a name that is none is told here, whoever creates
+        with Streams(stdin, stdout, stderr, pass_fds) as streams:
+            fresh = streams.moved or bool(executors)
+            if fresh or len(os.listdir("/proc/self/task")) > 1:
+                from .sibling import create_beside
 
-            if pass_fds:
-                given["preserve_fds"] = len(pass_fds)
-            more = {"python": python} if python else {}
-            stdio = (*streams, *pass_fds)
-            pid = create_beside(id, given, stdio=stdio, executors=executors, **more)
-        else:
-            from .ops.create import CreateOptions, create
-
-            pid = create(id, CreateOptions(**given))
+                if pass_fds:
+                    given["preserve_fds"] = len(pass_fds)
+                more = {"python": python} if python else {}
+                pid = create_beside(id, given, stdio=streams.fds, executors=executors, **more)
+            else:
+                pid = create(id, asked)
         return cls(id, root=root, pid=pid)
 
     @classmethod
-    def load(cls, id: str, *, root: str = DEFAULT_ROOT) -> Self:
+    def load(cls, id: str, *, root: str | os.PathLike[str] = DEFAULT_ROOT) -> Self:
         """Return a container that exists.  Raises NoSuchContainer."""
+        root = os.fspath(root)
         with open_directory(root, id) as directory:
             saved = directory.load()
-            alive = status_of(saved, directory) != STOPPED
-        pid = saved.pid if alive else 0
-        return cls(id, root=root, pid=pid, started=saved.start_time)
+        return cls(id, root=root, pid=saved.pid, started=saved.start_time)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.delete(force=True)
-        if self._status is None and self._pidfd >= 0:
-            self._reap()
+        if self._init is not None and self._init.fileno() >= 0:
+            self._init.wait()
         self.close()
 
     def __repr__(self) -> str:
@@ -116,9 +115,8 @@ class Container:
 
     def close(self) -> None:
         """Forget the handle of init; the container goes on."""
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-            self._pidfd = -1
+        if self._init is not None:
+            self._init.close()
 
     @property
     def status(self) -> str:
@@ -169,51 +167,58 @@ class Container:
 
         return load_manager(self._saved().cgroup).stats()
 
-    def exec(self, *args: str, changes: Changes | None = None, **options: Any) -> int:
+    def exec(self, *args: str, **more: Any) -> int:
         """Run one more program in it; return its exit status, 128 + n for a signal.
 
-        `changes` says what differs from the container's own process, `options` are those of
-        ExecOptions.
+        What is said to it is that of `spawn`.  It ends if we are interrupted.
         """
-        from .ops.exec import ExecOptions
-        from .ops.exec import exec as run
+        if more.get("detach"):
+            raise TypeError("exec waits for the program; spawn does not")
+        with self.spawn(*args, **more) as process:
+            status = process.wait()
+        return 0 if status is None else status
+
+    def spawn(
+        self,
+        *args: str,
+        changes: Changes | None = None,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        pass_fds: Sequence[int] = (),
+        **options: Any,
+    ) -> Child:
+        """Start one more program in it; return the process, a child of ours.
+
+        `changes` says what differs from the container's own process.  The descriptors are handed
+        in as by `create`.  The other options are those of ExecOptions.  Raises ContainerError.
+        """
+        from .ops.exec import ExecOptions, spawn
         from .plan.tenant import Changes
 
+        if any([not isinstance(text, str) for text in args]):
+            raise TypeError("a program and its arguments are texts, each an argument of its own")
         asked = (changes or Changes()).replace(args=args)
-        return run(self.id, asked, ExecOptions(root=self.root, **options))
+        with Streams(stdin, stdout, stderr, pass_fds) as streams:
+            told = ExecOptions(root=self.root, stdio=streams.fds, **options)
+            pid = spawn(self.id, asked, told)
+        return Child(pid, os.pidfd_open(pid))
 
     def wait(self) -> int | None:
         """Wait for init's end; return its exit status, 128 + n for signal n.
 
         None if it is not our child, so that only its end can be seen, not how it ended.
         """
-        if self._status is None:
-            if self._pidfd < 0:
-                raise WrongStatus(self.id, STOPPED, "container not running")
-            self._reap()
-        return self._status
+        return self._process().wait()
 
     async def wait_async(self) -> int | None:
         """The same, without holding up the event loop: it watches init's pidfd."""
-        import asyncio
+        return await self._process().wait_async()
 
-        if self._status is None and self._pidfd >= 0:
-            loop = asyncio.get_running_loop()
-            ended = loop.create_future()
-            # Its own descriptor: several may wait.
-            pidfd = os.dup(self._pidfd)
-
-            def end() -> None:
-                if not ended.done():
-                    ended.set_result(None)
-
-            loop.add_reader(pidfd, end)
-            try:
-                await ended
-            finally:
-                loop.remove_reader(pidfd)
-                os.close(pidfd)
-        return self.wait()
+    def _process(self) -> Child:
+        if self._init is None:
+            raise WrongStatus(self.id, STOPPED, "container not running")
+        return self._init
 
     def delete(self, *, force: bool = False) -> None:
         """Remove it."""
@@ -230,19 +235,45 @@ class Container:
         with open_directory(self.root, self.id) as directory:
             return directory.load()
 
-    def _reap(self) -> None:
-        with self._reaping:
-            if self._status is not None:
-                return
-            try:
-                found = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
-            except ChildProcessError:
-                import select
 
-                poll = select.poll()  # somebody else's child; its end can still be seen
-                poll.register(self._pidfd, select.POLLIN)
-                poll.poll()
-                return
-            if found is not None:
-                exited = found.si_code == os.CLD_EXITED
-                self._status = found.si_status if exited else 128 + found.si_status
+class Streams:
+    """What a process is to have as 0, 1, 2, 3 ...  A context manager.
+
+    Where the program itself has closed one of the first three, it is /dev/null.
+    """
+
+    def __init__(
+        self, stdin: int | None, stdout: int | None, stderr: int | None, more: Sequence[int]
+    ) -> None:
+        """None is our own.  Raises InitFailed for a descriptor that is not open."""
+        self._null = -1
+        given = (stdin, stdout, stderr, *more)
+        self.fds = tuple([self._checked(number, fd) for number, fd in enumerate(given)])
+        self.moved = self.fds != (0, 1, 2)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._null >= 0:
+            os.close(self._null)
+
+    def _checked(self, number: int, fd: int | None) -> int:
+        wanted = number if fd is None else fd
+        try:
+            os.fstat(wanted)
+        except OSError as e:
+            if fd is None:
+                return self._open_null()
+            self.__exit__()
+            what = ("stdin", "stdout", "stderr")[number] if number < 3 else "pass_fds"
+            raise InitFailed("stdio", e.errno, f"{what} {fd}: bad file descriptor") from e
+        return wanted
+
+    def _open_null(self) -> int:
+        if self._null < 0:
+            fd = os.open("/dev/null", os.O_RDWR)
+            # Not under a number that is closed itself.
+            self._null = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+            os.close(fd)
+        return self._null

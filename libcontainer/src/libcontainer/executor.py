@@ -49,7 +49,7 @@ class Executor(Protocol):
     name: str  # for errors, and how the process is called; 15 bytes of it are seen
 
     def validate(self, spec: Spec) -> bool:
-        """Tell whether a document is for us.  In the program that creates, before anything is made.
+        """Tell whether a document is for us.  In the interpreter that creates, before all else.
 
         Here is the time to import what the others need: later nothing can be.  Raises SpecError
         for a document that is for us and that we cannot run.

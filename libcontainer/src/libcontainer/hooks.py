@@ -2,6 +2,9 @@
 
 runtime-spec: config.md, "POSIX-platform Hooks".  Each gets the state document on stdin; what it
 says is captured and shown only if it fails.
+
+Each has a session of its own, so that its children end with it when it runs past its time-out, or
+when we are interrupted.  What a hook leaves behind that has ended by itself is left alone.
 """
 
 from __future__ import annotations
@@ -109,13 +112,19 @@ def _run(hook: Hook, state: bytes, cwd: str, env: tuple[str, ...], given: tuple[
 
 
 def end(pid: int) -> None:
-    """End a hook that is not to go on; 0 is none."""
+    """End a hook that is not to go on, with those of its children that stayed; 0 is none."""
     if not pid:
         return
+    # Its group first: while it has not been seen off, nobody else can have its number.  There is
+    # none if it has just been forked, and none of ours if all of it runs as somebody else.
+    for target in (-pid, pid):
+        try:
+            posix.kill(target, 9)
+        except (ProcessLookupError, PermissionError):
+            pass
     try:
-        posix.kill(pid, 9)
         posix.waitpid(pid, 0)
-    except (ProcessLookupError, ChildProcessError):
+    except ChildProcessError:
         pass  # it had been seen off
 
 
@@ -134,6 +143,7 @@ def _child(
 
 
 def _become(hook: Hook, stdio: tuple[int, int, int], cwd: str, env: tuple[str, ...]) -> None:
+    posix.setsid()
     # Moved above first: they may be 0 to 2 themselves.
     moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in stdio]
     for number, fd in enumerate(moved):
@@ -165,7 +175,7 @@ class Watch:
     def until_it_ends(self) -> str:
         """Return why it failed, or nothing."""
         limit = self.hook.timeout
-        end = time.monotonic() + limit if limit else None
+        last = time.monotonic() + limit if limit else None
         posix.set_blocking(self.stdin, False)
         pidfd = posix.pidfd_open(self.pid)
         self.poll.register(pidfd, select.POLLIN)
@@ -173,10 +183,9 @@ class Watch:
         self.poll.register(self.stdin, select.POLLOUT)
         try:
             while True:
-                left = None if end is None else round((end - time.monotonic()) * 1000)
+                left = None if last is None else round((last - time.monotonic()) * 1000)
                 if left is not None and left <= 0:
-                    posix.kill(self.pid, 9)
-                    posix.waitpid(self.pid, 0)
+                    end(self.pid)
                     return f"hook ran past specified timeout of {float(limit or 0)}s"
                 ready = dict(self.poll.poll(None if left is None else min(left, _LONGEST_WAIT)))
                 if self.stdin in ready:

@@ -11,10 +11,13 @@ import posix
 TYPE_CHECKING = False
 
 
+_ENDED = (b"Z", b"X")
+
+
 def start_time(pid: int) -> int | None:
     """Return when `pid` started, in clock ticks since boot; None if it is gone or a zombie."""
     fields = _stat(pid)
-    if not fields or fields[0] in (b"Z", b"X"):
+    if not fields or fields[0] in _ENDED:
         return None
     return int(fields[19])
 
@@ -49,8 +52,8 @@ def is_alive(pid: int, started: int) -> bool:
     return pid > 0 and start_time(pid) == started
 
 
-def open_pidfd(pid: int, started: int) -> int | None:
-    """Return a pidfd of the process, None if it is gone.
+def open_pidfd(pid: int, started: int, *, ended: bool = False) -> int | None:
+    """Return a pidfd of the process, None if it is gone; with `ended` a zombie's too.
 
     Opened first, compared after: from then on the pid cannot come to mean another process.
     """
@@ -58,7 +61,8 @@ def open_pidfd(pid: int, started: int) -> int | None:
         fd = posix.pidfd_open(pid)
     except OSError:  # ESRCH; EINVAL for a pid that is a thread by now
         return None
-    if is_alive(pid, started):
+    fields = _stat(pid)
+    if fields and int(fields[19]) == started and (ended or fields[0] not in _ENDED):
         return fd
     posix.close(fd)
     return None

@@ -36,11 +36,6 @@ class Label(Record):
     does: str  # for errors, in runc's words
 
 
-def asks(process: Process) -> bool:
-    """Tell whether a process wants a label."""
-    return bool(process.apparmor_profile or process.selinux_label)
-
-
 def probe() -> Lsm:
     """Look at the host."""
     file = None

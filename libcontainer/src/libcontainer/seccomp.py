@@ -28,17 +28,18 @@ _PAUSE = 1  # milliseconds between two looks
 
 def hand_over(
     profile: LinuxSeccomp, pid: int, number: int, state: dict[str, Any], kernel: Kernel, reader: int
-) -> bool:
+) -> None:
     """Take the listener of process `pid` and give it to the profile's agent, with the state.
 
     `number` is the descriptor that it will be; `reader` is where the process, or the stub in it,
-    speaks: False when it has failed instead of loading the filter.  Raises InitFailed, OSError.
+    speaks: nothing is given when it has failed instead of loading the filter.  Raises InitFailed,
+    OSError.
     """
     from libseccomp.handover import ContainerProcessState, send_listener
 
     listener = _take(pid, number, kernel, reader)
     if listener is None:
-        return False
+        return
     try:
         message = ContainerProcessState(
             oci_version=state["ociVersion"],
@@ -49,7 +50,6 @@ def hand_over(
         send_listener(profile.listener_path or "", message, listener)
     finally:
         posix.close(listener)
-    return True
 
 
 def _take(pid: int, number: int, kernel: Kernel, reader: int) -> int | None:

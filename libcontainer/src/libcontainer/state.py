@@ -5,6 +5,7 @@
     ROOT/ID/resources.json  the limits in force, once an update has changed them
     ROOT/ID/start.fifo      the start barrier
     ROOT/ID/notify/         the socket by which it tells that it is ready, while `run` listens
+    ROOT/.seccomp/          compiled filters of all containers; no container has that id
 
 The directory is claimed first and the state committed last, so a runtime that is killed at any
 instant leaves nothing that `delete --force` cannot clear.  The directory's own lock covers
@@ -20,16 +21,25 @@ from libcgroups.state import CgroupState
 
 from . import codec
 from ._record import Record, faults, i64, u32, u64
-from .errors import BadId, ContainerError, ContainerExists, NoSuchContainer, SpecError
+from .errors import (
+    BadId,
+    ContainerError,
+    ContainerExists,
+    InitFailed,
+    NoSuchContainer,
+    SpecError,
+)
 
 OCI_VERSION = "1.3.0"
 FIFO = "start.fifo"
 NOTIFY = "notify"
+FILTERS = ".seccomp"
 _STATE, _CONFIG, _RESOURCES = "state.json", "config.json", "resources.json"
 _LIMIT = 1 << 24  # bytes of a state file
 _CHUNK = 1 << 14  # bytes; a read makes room for all that it asks for
-_ID_START = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-")
-_ID_REST = _ID_START | {"."}
+_ID = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-.")
+# Of the file system, and the directory of compiled filters beside the containers'.
+_NO_IDS = (".", "..", FILTERS)
 
 
 class SavedState(Record):
@@ -80,8 +90,8 @@ class ForeignState(ContainerError):
 
 
 def check_id(id: str) -> None:
-    """Raise BadId unless `id` is a container id: a file name that begins with no dot."""
-    if not id or id[0] not in _ID_START or not _ID_REST.issuperset(id) or len(id) > 255:
+    """Raise BadId unless `id` is a container id: a file name, and none that means another thing."""
+    if not id or id in _NO_IDS or not _ID.issuperset(id) or len(id) > 255:
         raise BadId(id)
 
 
@@ -189,7 +199,10 @@ class StateDirectory:
 
         For reading and writing: read only would see an end of file before there is a writer.
         """
-        posix.mkfifo(FIFO, 0o600, dir_fd=self.fd)
+        try:
+            posix.mkfifo(FIFO, 0o600, dir_fd=self.fd)
+        except OSError as e:
+            raise _refused("mkfifo", f"{self.path}/{FIFO}", e) from e
         return posix.open(FIFO, posix.O_RDWR | posix.O_CLOEXEC, dir_fd=self.fd)
 
     def open_fifo(self) -> int | None:
@@ -253,14 +266,17 @@ class StateDirectory:
     def _write(self, name: str, text: str) -> None:
         new = f".{name}.new"
         flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC | posix.O_NOFOLLOW
-        fd = posix.open(new, flags, 0o600, dir_fd=self.fd)
         try:
-            rest = text.encode("utf-8", "surrogateescape")
-            while rest:
-                rest = rest[posix.write(fd, rest) :]
-        finally:
-            posix.close(fd)
-        posix.rename(new, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+            fd = posix.open(new, flags, 0o600, dir_fd=self.fd)
+            try:
+                rest = text.encode("utf-8", "surrogateescape")
+                while rest:
+                    rest = rest[posix.write(fd, rest) :]
+            finally:
+                posix.close(fd)
+            posix.rename(new, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except OSError as e:
+            raise _refused("write", f"{self.path}/{name}", e) from e
 
 
 def claim(root: str, id: str) -> StateDirectory:
@@ -272,7 +288,13 @@ def claim(root: str, id: str) -> StateDirectory:
         posix.mkdir(path, 0o711)
     except FileExistsError:
         raise ContainerExists(id) from None
+    except OSError as e:
+        raise _refused("mkdir", path, e) from e
     return _open(root, id)
+
+
+def _refused(call: str, path: str, e: OSError) -> InitFailed:
+    return InitFailed("state", e.errno, f"{call} {path}: {(e.strerror or '').lower()}")
 
 
 def open_directory(root: str, id: str) -> StateDirectory:
@@ -285,15 +307,20 @@ def open_directory(root: str, id: str) -> StateDirectory:
 
 
 def container_ids(root: str) -> tuple[str, ...]:
-    """Return the ids below a state root, sorted.  Raises OSError if it cannot be read."""
+    """Return the ids below a state root, sorted.  Raises OSError if it cannot be read.
+
+    Each is a directory; whether it is a container only its state tells.
+    """
     ids = []
-    for name in sorted(posix.listdir(root)):
-        try:
-            check_id(name)
-        except BadId:
-            continue
-        ids.append(name)
-    return tuple(ids)
+    with posix.scandir(root) as entries:
+        for entry in entries:
+            try:
+                check_id(entry.name)
+            except BadId:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                ids.append(entry.name)
+    return tuple(sorted(ids))
 
 
 def _open(root: str, id: str) -> StateDirectory:

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from libcgroups.resources import LinuxPids, LinuxResources
 from libcontainer.errors import BadId, HookFailed, NoSuchContainer, WrongStatus
 from libcontainer.identity import start_time
 from libcontainer.ops.delete import delete
@@ -11,6 +12,7 @@ from libcontainer.ops.kill import kill
 from libcontainer.ops.list import list_containers
 from libcontainer.ops.start import start
 from libcontainer.ops.state import state_document
+from libcontainer.ops.update import update
 from libcontainer.state import DamagedState, open_directory
 
 WAYS = {
@@ -356,3 +358,26 @@ def test_kill_without_a_cgroup_and_a_pid_namespace(box, root, ended):
     kill("box", 9, root=root)
 
     assert ended(one) == "SIGKILL"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "invalid JSON at line 1, column 2: "),
+        ("[]", "$: expected object, got "),
+        ('{"cpu": {"shares": "x"}, "pids": 5}', '$.cpu.shares: expected u64, got "x"; $.pids: '),
+    ],
+)
+def test_update_names_the_file_that_does_not_read(box, root, text, said):
+    """
+    Limits kept by an earlier update that do not read are an error with the file and its faults.
+    """
+    one = box().run()
+    one.save()
+    with open(f"{one.path}/resources.json", "w") as file:
+        file.write(text)
+
+    with pytest.raises(DamagedState) as e:
+        update("box", LinuxResources(pids=LinuxPids(limit=5)), root=root)
+
+    assert str(e.value).startswith(f"read {one.path}/resources.json: {said}")

@@ -4,8 +4,10 @@ import logging
 
 import pytest
 
+from libcontainer.errors import SpecError
 from libcontainer.kernel import constants as c
 from libcontainer.plan.host import Host
+from libcontainer.plan.mounts import added_step
 from libcontainer.rootfs.cgroupfs import Cgroup2Mount
 from libcontainer.rootfs.devices import CORE_LINK, DEFAULT_LINKS, DEFAULT_NODES, Devices, Node
 from libcontainer.rootfs.steps import (
@@ -19,6 +21,8 @@ from libcontainer.rootfs.steps import (
     RootMount,
     RootReadOnly,
 )
+from libcontainer.spec.linux import Linux
+from libcontainer.spec.mounts import Mount
 
 RO, NOSUID = c.MOUNT_ATTR_RDONLY, c.MOUNT_ATTR_NOSUID
 DEV = Devices(directory="/dev", nodes=DEFAULT_NODES, links=DEFAULT_LINKS)
@@ -293,3 +297,76 @@ def test_the_root_is_closed_in_this_order(plan):
     ]
     assert isinstance(made.finish[3], RootReadOnly)
     assert made.finish[4:6] == (ReadOnlyPath("/proc/sys"), Mask("/proc/kcore"))
+
+
+# Mounts that are added later
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param(
+            mount("/a", "bind", "src", "rbind", "ro"),
+            BindMount(source="/b/src", destination="/a", change=True, set=RO, keep=True,
+                      propagation=("rslave",)),
+            id="relative-source-is-in-the-bundle",
+        ),
+        pytest.param(
+            mount("//t/", "tmpfs", "t", "ro", "size=1k"),
+            NewMount(kind="tmpfs", source="t", destination="/t", set=RO, data=("size=1k",),
+                     keep=True),
+            id="read-only-at-once",
+        ),
+        pytest.param(
+            mount("/a", "proc", "/proc/sys", "bind"),
+            BindMount(source="/proc/sys", destination="/a", recursive=False, keep=True,
+                      propagation=("rslave",)),
+            id="a-bind-whatever-its-type",
+        ),
+    ],
+)  # fmt: skip
+def test_an_added_mount_is_a_step_that_keeps_its_handle(given, expected):
+    """
+    Its path may lead elsewhere by the time that it has to be taken away again.
+    """
+    assert added_step(Mount.from_json(given), Linux(), "/b") == expected
+
+
+@pytest.mark.parametrize(
+    ("root", "expected"),
+    [
+        (None, ("rslave", "private")),
+        ("slave", ("rslave", "private")),
+        ("unbindable", ("rslave", "private")),
+        ("rprivate", ("rprivate", "private")),
+        ("rshared", ("private",)),
+    ],
+)
+def test_an_added_bind_is_tied_to_the_host_as_the_root_is(root, expected):
+    """
+    Then comes what the mount itself asks for.
+    """
+    given = Mount.from_json(mount("/a", "bind", "/src", "bind", "private"))
+
+    assert added_step(given, Linux(rootfs_propagation=root), "/b").propagation == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (mount("/x", "tmpfs", "t", "remount", "ro"), "remount"),
+        (mount("/x", "bind", "/s", "bind", "idmap"), "id-mapped"),
+        (mount("/x", "overlay", "o", "lowerdir=" + "x" * 256), "options of more than 255 bytes"),
+        *[(mount("/x", kind), f"type {kind}")
+          for kind in ("cgroup", "cgroup2", "mqueue", "proc", "sysfs")],
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_what_is_only_mounted_when_a_container_is_created(given, why):
+    """
+    Made by the runtime it would show the host's processes, network or messages.
+    """
+    with pytest.raises(SpecError) as e:
+        added_step(Mount.from_json(given), Linux(), "/b")
+
+    assert str(e.value) == f"mount /x: {why} only when a container is created"

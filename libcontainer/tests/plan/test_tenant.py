@@ -56,6 +56,18 @@ def test_without_options_only_the_command_is_another():
     assert changed(base, Changes(args=("ls",))) == base.replace(args=("ls",), terminal=False)
 
 
+@pytest.mark.parametrize(("asked", "expected"), [(None, True), (True, True), (False, False)])
+def test_no_new_privileges_may_be_taken_back(asked, expected):
+    """
+    What is asked for goes before the container's own; None asks for nothing.
+    """
+    base = process(noNewPrivileges=True)
+
+    found = changed(base, Changes(args=("ls",), no_new_privileges=asked))
+
+    assert found.no_new_privileges is expected
+
+
 CAPS = {"bounding": ["CAP_CHOWN"], "effective": ["CAP_CHOWN"], "permitted": ["CAP_CHOWN"]}
 CHANGED = [
     ({"cwd": "/x"}, lambda p: p.cwd, "/x"),

@@ -9,7 +9,7 @@ import pytest
 from libcontainer.errors import InitFailed
 from libcontainer.kernel import constants as c
 from libcontainer.plan.plan import Command
-from libcontainer.process.command import check_size, environment, find
+from libcontainer.process.command import check_size, environment, find, open_cwd
 from libcontainer.testing import Link, make_tree
 
 PATH = "PATH=/usr/bin:/bin"
@@ -46,6 +46,23 @@ def look(root, kernel):
         return find(command, (path,) if path else (), kernel, root)
 
     return run
+
+
+def test_a_working_directory_is_a_handle(root, kernel, no_leak):
+    """
+    None where it may be entered by somebody else only; anything else is refused in runc's words.
+    """
+    found = open_cwd("/home", kernel, root)
+    assert os.path.basename(os.readlink(f"/proc/self/fd/{found}")) == "home"
+    os.close(found)
+
+    text = 'chdir to cwd ("/bin/sh") set in config.json failed: not a directory'
+    with pytest.raises(InitFailed) as e:
+        open_cwd("/bin/sh", kernel, root)
+    assert (str(e.value), e.value.stage, e.value.errno) == (text, "cwd", errno.ENOTDIR)
+
+    kernel.fail["openat2"] = errno.EACCES
+    assert open_cwd("/home", kernel, root) is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import posix
 import stat
 
 import pytest
@@ -71,17 +72,65 @@ def test_a_tree_that_is_too_deep_is_refused(folders, no_leak):
         copy(source, target)
 
 
-def test_a_file_that_becomes_a_fifo_holds_nobody_up(folders, no_leak, monkeypatch):
+def after_the_first_look(monkeypatch, name, act):
+    """Do something once the copy has looked a name up for the first time."""
+    once = [act]
+    real = {call: getattr(posix, call) for call in ("stat", "open")}
+
+    def looking(call):
+        def look(path, *rest, **options):
+            found = real[call](path, *rest, **options)
+            if path == name and once:
+                once.pop()()
+            return found
+
+        return look
+
+    for call in real:
+        monkeypatch.setattr(f"libcontainer.rootfs.copyup.posix.{call}", looking(call))
+
+
+@pytest.mark.parametrize("proc", [True, False], ids=["proc", "another's-proc"])
+@pytest.mark.parametrize("kind", ["file", "fifo"])
+def test_a_file_that_is_swapped_lends_nothing(folders, no_leak, monkeypatch, kind, proc):
     """
-    Whoever shares the image may swap its files; what is open is judged again.
+    Whoever shares the image may swap its files: mode and content are of one file, and no fifo
+    holds anybody up.
     """
     source, target = folders
-    os.mkfifo(source / "f")
-    regular = os.stat(__file__)
-    monkeypatch.setattr("libcontainer.rootfs.copyup.posix.stat", lambda *a, **k: regular)
+    (source / "f").write_text("root's")
+    (source / "f").chmod(0o4755)
+    if kind == "file":
+        (source.parent / "other").write_text("the attacker's")
+    else:
+        os.mkfifo(source.parent / "other")
+    after_the_first_look(monkeypatch, "f", lambda: (source.parent / "other").rename(source / "f"))
+    if not proc:
+        monkeypatch.setattr("libcontainer.rootfs.copyup._PROC", "/nowhere")
 
-    with pytest.raises(OSError, match="changed while it was copied up"):
+    try:
         copy(source, target)
+    except OSError as e:
+        assert not proc
+        assert e.errno == errno.ESTALE
+        assert not (target / "f").exists()
+    else:
+        assert proc
+        assert (target / "f").read_text() == "root's"
+        assert stat.S_IMODE((target / "f").stat().st_mode) == 0o4755
+
+
+def test_a_tree_is_copied_without_a_proc_of_ours(folders, no_leak, monkeypatch):
+    """
+    As in a mount namespace that is joined: files are opened by name, and compared.
+    """
+    source, target = folders
+    make_tree(source, {"d": {"f": "text"}})
+    monkeypatch.setattr("libcontainer.rootfs.copyup._PROC", "/nowhere")
+
+    copy(source, target)
+
+    assert (target / "d/f").read_text() == "text"
 
 
 @pytest.mark.root

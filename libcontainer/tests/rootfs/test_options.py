@@ -57,6 +57,7 @@ def test_no_known_word_is_taken_as_data():
     Every word that the features document lists is acted on, or known to have no effect.
     """
     assert [word for word in known_options() if parse((word,)).data] == []
+    assert {"idmap", "ridmap", "ro", "rro", "rshared", "tmpcopyup"} <= set(known_options())
 
 
 def test_every_attribute_has_a_recursive_form():

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 import time
 
@@ -22,6 +23,7 @@ from libcontainer.rootfs.steps import (
     RootReadOnly,
     set_attributes,
 )
+from libcontainer.spec.rules.mounts import refused_destination
 from libcontainer.step import apply_all, prepare_all
 
 CLONE_TREE = c.OPEN_TREE_CLONE | c.AT_RECURSIVE
@@ -289,6 +291,21 @@ def test_nothing_is_mounted_on_the_root(kernel, rootfs, no_leak, destination):
     assert "move_mount" not in kernel.names
 
 
+def test_a_refused_place_is_told_in_the_words_of_the_documents_rules(kernel, rootfs, no_leak):
+    """
+    What a link has led to is judged by the rule for texts, and told as it tells it.
+    """
+    os.mkdir(f"{rootfs.path}/proc")
+    os.symlink("proc", f'{rootfs.path}/a"b')
+    said = refused_destination('/a"b', "/proc", rootfs.path, procfs=False)
+
+    with pytest.raises(StepFailed, match=re.escape(said)) as e:
+        do([NewMount(kind="tmpfs", source="t", destination='/a"b')], rootfs, kernel)
+
+    assert said == r'"/a\"b" cannot be mounted because it is not of type proc'
+    assert e.value.errno == errno.EPERM
+
+
 # Binds
 
 
@@ -534,6 +551,35 @@ def test_a_file_is_masked_by_the_hosts_null_device(kernel, rootfs):
         ("open_tree", (null, "", CLONE_HANDLE)),
         ("move_mount", ("tree ", "open /kcore", "")),
     ]
+
+
+def test_no_file_is_masked_by_what_was_not_prepared(kernel, rootfs, no_leak):
+    """
+    Without the host's null device there is nothing to cover a file with, least of all stdin.
+    """
+    open(f"{rootfs.path}/kcore", "w").close()
+
+    with pytest.raises(StepFailed, match=r"^mask /kcore: ") as e:
+        apply_all([Mask("/kcore")], rootfs, kernel)
+
+    assert e.value.errno == errno.EBADF
+    assert "move_mount" not in kernel.names
+
+
+def test_a_refused_mask_leaves_nothing(kernel, rootfs, count_fds):
+    """
+    The clone is closed; the one that later masks are cloned from stays.
+    """
+    open(f"{rootfs.path}/kcore", "w").close()
+    os.mkdir(f"{rootfs.path}/a")
+    kernel.fail["move_mount"] = errno.EINVAL
+    prepare_all([Mask("/kcore")], rootfs, kernel)
+    before = count_fds()
+
+    for path, kept in (("/kcore", 0), ("/a", 1), ("/a", 1)):
+        with pytest.raises(StepFailed, match=f"^mask {path}: move_mount"):
+            apply_all([Mask(path)], rootfs, kernel)
+        assert count_fds() == before + kept
 
 
 def test_directories_are_masked_by_one_empty_file_system(kernel, rootfs, count_fds):

@@ -599,6 +599,15 @@ RARE = rows(
         EVERYTHING | {"netDevices": {"eth0": {"name": "a/b"}}},
         'invalid network device name "a/b"',
     ),
+    (
+        "net devices of one name",
+        EVERYTHING | {"netDevices": {"a": {"name": "c"}, "b": {"name": "c"}, "c": {}, "d": {}}},
+        '$.linux.netDevices: more than one device is to be called "c"',
+    ),
+    (
+        "net devices that are numbered",
+        EVERYTHING | {"netDevices": {"a": {"name": "c%d"}, "b": {"name": "c%d"}}},
+    ),
     ("rdt", {"intelRdt": {"closID": "x", "memBwSchema": "MB:0=1", "schemata": ["L3:0=f"]}}),
     ("rdt root group", {"intelRdt": {"closID": "/"}}),
     *[

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from .checkpointing import CheckpointArgs, RestoreArgs
     from .commands import OCI
+    from .completion import complete, completion_script, completion_variable
     from .errors import UsageError
     from .hosting import (
         CompletionArgs,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     )
     from .making import CreateArgs, ExecArgs, RunArgs
     from .manual import man_page, man_pages
-    from .people import complete, completion_script, completion_variable, group, help_text, hint
+    from .people import group, help_text, hint
     from .running import EventsArgs, MountsArgs, PauseArgs, PsArgs, ResumeArgs, UpdateArgs
     from .table import Argument, Command, Option, Table
     from .writer import render
@@ -83,9 +84,9 @@ _HOME = {
     "UpdateArgs": "running",
     "UsageError": "errors",
     "VersionArgs": "hosting",
-    "complete": "people",
-    "completion_script": "people",
-    "completion_variable": "people",
+    "complete": "completion",
+    "completion_script": "completion",
+    "completion_variable": "completion",
     "group": "people",
     "help_text": "people",
     "hint": "people",

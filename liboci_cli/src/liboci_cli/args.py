@@ -140,6 +140,7 @@ RECORDS = Records(
         "info": ("hosting", "InfoArgs"),
         "setup": ("hosting", "SetupArgs"),
         "completion": ("hosting", "CompletionArgs"),
+        "version": ("hosting", "VersionArgs"),
         "help": ("hosting", "HelpArgs"),
     },
 )
@@ -152,7 +153,7 @@ class Invocation(Record):
     """
 
     globals: GlobalArgs
-    command: str  # a name of the table, or version
+    command: str  # a name of the table; version also for `--version`
     args: Args
 
 

@@ -123,7 +123,11 @@ def _kill() -> Command:
         " before the id.",
         ("kill web1 KILL", "kill --regex '^web' 9"),
         (
-            Option(("all", "a"), FLAG, "signal every process of the container", hidden=True),
+            Option(
+                ("all", "a"),
+                FLAG,
+                "signal every process of the container; one that has stopped is no error",
+            ),
             Option(
                 ("regex", "r"),
                 FLAG,
@@ -213,6 +217,7 @@ OCI = Table(
         "info": _later("hosting", "info"),
         "setup": _later("hosting", "setup"),
         "completion": _later("hosting", "completion"),
+        "version": _later("hosting", "version"),
         "help": _later("hosting", "help"),
         "h": _later("hosting", "help"),
     },

@@ -50,7 +50,7 @@ class HelpArgs(Record):
 
 
 class VersionArgs(Record):
-    """`--version`."""
+    """`version`, or `--version`."""
 
 
 def spec() -> Command:
@@ -131,6 +131,16 @@ def setup() -> Command:
                 "engine", "ENGINE", "the engine", choices=_ENGINES, refusal="unknown engine: {}"
             ),
         ),
+    )
+
+
+def version() -> Command:
+    return Command(
+        "version",
+        "show the version",
+        "Shows what --version shows: the versions of the program, of the specification that it"
+        " follows, and of what it is made with.",
+        ("version",),
     )
 
 

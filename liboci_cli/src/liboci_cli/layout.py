@@ -13,6 +13,7 @@ from .table import (
     INT,
     PATH,
     REQUEST,
+    SWITCH,
     TEXTS,
     U16,
     UINT,
@@ -126,7 +127,7 @@ def _option(row: Option) -> click.Option:
     return click.Option(
         [*row.spellings, row.field],
         type=click.Choice(row.choices) if row.choices else _TYPES.get(row.kind),
-        is_flag=row.kind in (FLAG, REQUEST) or None,
+        is_flag=row.kind in (FLAG, SWITCH, REQUEST) or None,
         count=row.kind == COUNT,
         multiple=row.kind == TEXTS,
         metavar=None if row.kind in WITHOUT_VALUE else row.metavar,

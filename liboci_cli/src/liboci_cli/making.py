@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._record import Record, i64
 from .commands import id_argument
-from .table import FLAG, INT, PATH, TEXT, TEXTS, Argument, Command, Option
+from .table import FLAG, INT, PATH, SWITCH, TEXT, TEXTS, Argument, Command, Option
 
 
 class CreateArgs(Record):
@@ -41,7 +41,7 @@ class ExecArgs(Record):
     user: str | None = None  # as typed: UID[:GID]
     additional_gids: tuple[str, ...] = ()  # as typed
     cap: tuple[str, ...] = ()
-    no_new_privs: bool = False
+    no_new_privs: bool | None = None  # None: as the container's
     apparmor: str | None = None
     process_label: str | None = None
     console_socket: str | None = None
@@ -169,7 +169,11 @@ def _exec_process_options() -> tuple[Option, ...]:
         Option(("user", "u"), TEXT, "numbers of user and, if it differs, group", "UID[:GID]"),
         Option(("additional-gids", "g"), TEXTS, "add a supplementary group", "GID"),
         Option(("cap", "c"), TEXTS, "add a capability", "CAP", offers="capabilities"),
-        Option(("no-new-privs",), FLAG, "let the process gain no privileges"),
+        Option(
+            ("no-new-privs",),
+            SWITCH,
+            "let the process gain no privileges; =false: let it, whatever the configuration says",
+        ),
         Option(("apparmor",), TEXT, "AppArmor profile of the process", "PROFILE"),
         Option(("process-label",), TEXT, "SELinux label of the process", "LABEL"),
     )

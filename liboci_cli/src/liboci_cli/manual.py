@@ -46,7 +46,10 @@ def _page(program: str, table: Table, more: Mapping[str, str]) -> Iterator[str]:
     yield ".SH EXIT STATUS"
     yield "0 on success, 1 on failure, 3 for an unknown command."
     yield "run and exec end with the program's status, 128 + N after signal N; what fails before"
-    yield "there is a program is 1 of run, and 255 of exec."
+    yield "there is a program is 1 of run, and 255 of exec. A command that signal N interrupts"
+    yield "ends with 128 + N, having undone what it had half made."
+    yield ".SH SEE ALSO"
+    yield _escaped(", ".join([f"{program}-{command.name}(8)" for command in table.all()]))
 
 
 def _title(name: str) -> Iterator[str]:

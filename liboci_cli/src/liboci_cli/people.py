@@ -1,4 +1,4 @@
-"""What people ask for: help, a hint after a mistake, completion, a click group.
+"""What people ask for: help, a hint after a mistake, a click group.
 
 All of it comes from the table.  Parsing does not: click's dialect is another one, so click never
 decides what a command line means.
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from .errors import UsageError
     from .layout import CompleteId
     from .table import Option, Table
-
-SHELLS = ("bash", "zsh", "fish")
 
 
 def group(program: str, table: Table = OCI, complete_id: CompleteId | None = None) -> click.Group:
@@ -58,7 +56,15 @@ def hint(error: UsageError, program: str, table: Table = OCI) -> str:
 
 
 # What people are used to from engines and shells.
-_OTHERS_COMMANDS = {"ls": "list", "rm": "delete", "stop": "kill", "unpause": "resume"}
+_OTHERS_COMMANDS = {
+    "inspect": "state",
+    "ls": "list",
+    "rm": "delete",
+    "stats": "events",
+    "stop": "kill",
+    "top": "ps",
+    "unpause": "resume",
+}
 _OTHERS_OPTIONS = {
     ("exec", "i"): "stdin is handed in without -i",
     ("exec", "it"): "stdin is handed in without -i; -t gives a terminal",
@@ -71,12 +77,8 @@ def _meant(error: UsageError, word: str, table: Table) -> str | None:
         names = [row.name for row in table.all()]
         near = _OTHERS_COMMANDS.get(word) or _nearest(word, names)
         return f"did you mean {near}?" if near in names else None
-    if (
-        error.command == "kill"
-        and word.upper().removeprefix("SIG").isalnum()
-        and word[:1].isdigit()
-    ):
-        return f"the signal goes after the id: kill ID {word}"
+    if error.command == "kill" and (signal := _signal(word)):
+        return f"the signal goes after the id: kill ID {signal}"
     if (error.command or "", word) in _OTHERS_OPTIONS:
         return _OTHERS_OPTIONS[error.command or "", word]
     globals, row = table.options(), table.command(error.command or "")
@@ -87,6 +89,17 @@ def _meant(error: UsageError, word: str, table: Table) -> str | None:
         return f"{_dashed(word)} goes after the command"
     near = _nearest(word, _names([option for option in own if not option.hidden]))
     return f"did you mean {_dashed(near)}?" if near else None
+
+
+def _signal(word: str) -> str | None:
+    """Return the signal that an option of kill(1) means, or the word for any."""
+    from signal import Signals
+
+    if word in ("s", "signal"):
+        return "SIGNAL"
+    name = word.upper().removeprefix("SIG")
+    known = word.isdigit() or f"SIG{name}" in Signals.__members__
+    return word if known else None
 
 
 def _names(options: Iterable[Option]) -> list[str]:
@@ -101,49 +114,7 @@ def _nearest(word: str, words: list[str]) -> str | None:
     from difflib import get_close_matches
 
     # 0.7: at the usual 0.6 `restore` would become `create`.
-    return next(iter(get_close_matches(word, words, 1, 0.7)), None)
-
-
-def completion_script(shell: str, program: str) -> str:
-    """Return the script by which a shell completes the program's command lines.
-
-    The script calls the program with `completion_variable` set; it answers by `complete`.
-    KeyError for a shell that is not one of SHELLS.
-    """
-    from click.shell_completion import ShellComplete
-
-    kind = _shell(shell)
-    made = kind(group(program), {}, program, completion_variable(program))
-    # Not its own `source`: bash's starts a bash to ask for its version.
-    return ShellComplete.source(made)
-
-
-def completion_variable(program: str) -> str:
-    """Return the environment variable that asks the program for completions."""
-    return f"_{program.upper().replace('-', '_')}_COMPLETE"
-
-
-def complete(
-    instruction: str, program: str, table: Table = OCI, complete_id: CompleteId | None = None
-) -> str:
-    """Answer a shell; `instruction` is the value of the variable, such as `bash_complete`.
-
-    What was typed so far comes in the environment, as click's scripts hand it over.
-    """
-    kind = _shell(instruction.partition("_")[0])
-    made = group(program, table, complete_id)
-    shell = kind(made, {}, program, completion_variable(program))
-    words, incomplete = shell.get_completion_args()
-    # bash makes three words of `--root=/run`, by its COMP_WORDBREAKS.
-    words = [w for w, last in zip(words, ["", *words]) if w != "=" or last[:1] != "-"]
-    found = shell.get_completions(words, incomplete)
-    return "\n".join([shell.format_completion(item) for item in found])
-
-
-def _shell(name: str) -> type[click.shell_completion.ShellComplete]:
-    from click.shell_completion import get_completion_class
-
-    found = get_completion_class(name)
-    if name not in SHELLS or found is None:
-        raise KeyError(name)
-    return found
+    near = get_close_matches(word, words, 1, 0.7)
+    # Else what it is the first half of, or more: `mem` of `memory`, but not `r` of `restore`.
+    begun = [w for w in words if w.startswith(word) and 2 * len(word) >= len(w)]
+    return next(iter(near or sorted(begun, key=len)), None)

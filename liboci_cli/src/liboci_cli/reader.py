@@ -16,7 +16,7 @@ other with one dash.
 from __future__ import annotations
 
 from .errors import UsageError
-from .table import COUNT, INT, PATH, REQUEST, TEXTS, U16, UINT, WITHOUT_VALUE, help_option
+from .table import COUNT, INT, PATH, REQUEST, SWITCH, TEXTS, U16, UINT, WITHOUT_VALUE, help_option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _NUMBERS = {
     U16: ("ParseUint", 0, 2**16 - 1),
 }
 _TRUE = ("true", "1", "t", "T", "TRUE", "True")
-_FALSE = ("false", "0", "f", "F", "FALSE", "False")
+FALSE = ("false", "0", "f", "F", "FALSE", "False")
 
 
 def read_globals(words: Sequence[str], table: Table) -> tuple[dict[str, Any], list[str]]:
@@ -157,6 +157,8 @@ def _store(values: dict[str, Any], option: Option, text: str, typed: str) -> Non
         values[field] = text
     elif not _boolean(text, typed):
         values.pop(field, None)
+        if kind == SWITCH:
+            values[field] = False
     else:
         values[field] = values.get(field, 0) + 1 if kind == COUNT else True
 
@@ -174,7 +176,7 @@ def _invalid(text: str, typed: str, reason: str) -> str:
 def _boolean(text: str, typed: str) -> bool:
     if text in _TRUE:
         return True
-    if text in _FALSE:
+    if text in FALSE:
         return False
     raise UsageError(
         _invalid(text, typed, f"strconv.ParseBool: parsing {_quoted(text)}: invalid syntax")

@@ -125,9 +125,10 @@ def update() -> Command:
     return Command(
         "update",
         "change the limits of a container",
-        "Changes limits while the container is there; what is not given, or is 0, stays as it is."
-        " Sizes are bytes, or have one of the units k, m, g, t. If a limit is refused, those that"
-        " were changed before it get their old values back.",
+        "Changes limits while the container is there. What is not given, empty or 0 stays as it is,"
+        " but for 0 of --cpu-burst and --cpu-idle, which counts. Sizes are bytes, or have one of"
+        " the units k, m, g, t. If a limit is refused, those that were changed before it get their"
+        " old values back.",
         (
             "update --memory 512m --pids-limit 100 web1",
             "update --cpu-quota 50000 --cpu-period 100000 web1",

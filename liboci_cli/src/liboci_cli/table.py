@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Kinds of option, and what the value of one becomes.
 FLAG = "flag"  # bool; `--x` is true, `--x=false` false
+SWITCH = "switch"  # the same, and None where it is not given: then something else decides
 REQUEST = "request"  # a flag that ends the reading: help, version
 COUNT = "count"  # int: how often it was given
 TEXT = "text"  # str
@@ -28,7 +29,7 @@ UINT = "uint"  # u64
 U16 = "u16"
 TEXTS = "texts"  # tuple[str, ...]: every value counts, a comma is a comma
 
-WITHOUT_VALUE = (FLAG, REQUEST, COUNT)
+WITHOUT_VALUE = (FLAG, SWITCH, REQUEST, COUNT)
 
 # Words that completion proposes for an option or an argument, beside its choices.
 OFFERS = ("capabilities", "commands", "containers", "files", "signals")
@@ -65,8 +66,9 @@ class Option(Record):
 
     @property
     def note(self) -> str:
-        """What the option does, which words it takes and what it is by default."""
+        """What the option does, which words it takes, how often, and what it is by default."""
         words = [", ".join(self.choices)] if self.choices else []
+        words += ["may be repeated"] if self.kind in (TEXTS, COUNT) else []
         words += [f"default: {self.default}"] if self.default else []
         return f"{self.help} ({'; '.join(words)})" if words else self.help
 

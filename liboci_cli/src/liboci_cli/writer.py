@@ -6,7 +6,7 @@ For programs that call a runtime, and for the test that reading and writing agre
 from __future__ import annotations
 
 from .commands import OCI
-from .table import COUNT, FLAG, TEXTS
+from .table import COUNT, FLAG, SWITCH, TEXTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def _options(options: Iterable[Option], args: Any) -> Iterator[str]:
         value: Any = getattr(args, option.field, None)  # help and version are no fields
         if option.kind == FLAG:
             yield from [long] * bool(value)
+        elif option.kind == SWITCH:
+            yield from [] if value is None else [long] if value else [f"{long}=false"]
         elif option.kind == COUNT:
             yield from [long] * value
         elif option.kind == TEXTS:

@@ -26,7 +26,7 @@ from struct import Struct
 
 from . import __version__, _log
 from .program import CompiledFilter
-from .soname import find
+from .soname import find, machine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ def load(
         return _compile(profile, refuse_unknown)
     try:
         found = _read(folder, key)
-        if found is None:
+        if found is not None:
+            _log.debug(f"seccomp filter taken from the cache, entry {key}")
+        else:
             found = _compile(profile, refuse_unknown)
             _write(folder, key, found)
         return found
@@ -73,7 +75,7 @@ def _key(profile: LinuxSeccomp | bytes, strict: bool) -> str | None:
         return None
     host = posix.uname()
     # repr is one to one for records, and written in C for what they are made of.
-    parts = (_FORMAT, __version__, where, host.release, host.version, host.machine)
+    parts = (_FORMAT, __version__, where, host.release, host.version, machine())
     return blake2b(
         repr((parts, strict, profile)).encode("utf-8", "surrogatepass"), digest_size=20
     ).hexdigest()
@@ -93,6 +95,7 @@ def _library() -> tuple[str, int, int, int, int] | None:
 def _compile(profile: LinuxSeccomp | bytes, strict: bool) -> CompiledFilter:
     from .compiler import compile_profile
 
+    _log.debug("seccomp filter compiled, it is not in the cache")
     if isinstance(profile, bytes):
         import json
 

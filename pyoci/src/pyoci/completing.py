@@ -27,7 +27,7 @@ _ACTS_ON = {
 def answer(asked: str) -> int:
     """Print the completions; `asked` is the shell's word for how."""
     enable_site()
-    from liboci_cli.people import complete
+    from liboci_cli.completion import complete
 
     from .table import TABLE
 
@@ -52,7 +52,8 @@ def containers(command: str, options: Mapping[str, Any]) -> list[str]:
     found = []
     for id in container_ids(root):
         try:
-            if wanted is None or state_document(id, root=root)["status"] in wanted:
+            status = state_document(id, root=root)["status"]
+            if wanted is None or status in wanted:
                 found.append(id)
         except ContainerError:
             continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posix
+
 from libcontainer.ops.create import CreateOptions
 
 from .log import environment
@@ -38,6 +40,8 @@ def create_options(options: GlobalArgs, args: CreateArgs) -> CreateOptions:
 
 
 def _listen_fds() -> int:
-    """Return how many descriptors a socket-activating caller hands on.  sd_listen_fds(3)."""
+    """Return how many descriptors a socket-activating caller hands on to us.  sd_listen_fds(3)."""
+    if environment("LISTEN_PID") != str(posix.getpid()):
+        return 0  # meant for somebody before us
     text = environment("LISTEN_FDS")
     return int(text) if text.isascii() and text.isdigit() else 0

@@ -82,7 +82,25 @@ def _controllers() -> dict[str, str]:
     place = _cgroup_mounts().get("unified", _CGROUPS)
     with open(f"{place}/cgroup.controllers", encoding="ascii") as file:
         there = file.read().split()
-    return {name: "attached" if name in there else "detached" for name in _CONTROLLERS}
+    found = {name: "attached" if name in there else "detached" for name in _CONTROLLERS}
+    # No controller of v2 but a program, which the kernel need not know how to run.
+    if (config := _kernel_config()) is not None:
+        found["device"] = "attached" if "\nCONFIG_CGROUP_BPF=y\n" in config else "detached"
+    return found
+
+
+def _kernel_config() -> str | None:
+    """Return how the running kernel was configured, None if that is nowhere to be read."""
+    import gzip
+
+    for path in ("/proc/config.gz", f"/boot/config-{os.uname().release}"):
+        try:
+            with open(path, "rb") as file:
+                text = file.read()
+        except OSError:
+            continue
+        return (gzip.decompress(text) if path.endswith(".gz") else text).decode(errors="replace")
+    return None
 
 
 def _namespaces() -> dict[str, str]:

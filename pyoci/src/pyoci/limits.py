@@ -5,6 +5,7 @@ from __future__ import annotations
 from libcgroups.resources import LinuxBlockIO, LinuxCPU, LinuxMemory, LinuxPids, LinuxResources
 from libcontainer import _log, codec
 from libcontainer.errors import SpecError
+from libcontainer.spec.rules.resources import faults
 
 from .output import BadOption, read_file
 from .quantities import number, size
@@ -13,11 +14,31 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from liboci_cli.running import UpdateArgs
 
+# Options whose values the library judges, by where the document has them.
+_OPTIONS = {
+    "$.cpu.cpus": "cpuset-cpus",
+    "$.cpu.mems": "cpuset-mems",
+    "$.blockIO.weight": "blkio-weight",
+}
+
 
 def limits(args: UpdateArgs) -> LinuxResources:
     """Return the limits of the file, or else those of the options.  Raises BadOption, SpecError."""
     if args.resources is not None:
         return _load(args.resources)
+    found = _given(args)
+    if wrong := [_by_option(fault) for fault in faults(found, "$")]:
+        raise BadOption("; ".join(wrong))
+    return found
+
+
+def _by_option(fault: str) -> str:
+    """Name the option in place of the document's path, which nobody has typed."""
+    path, _, why = fault.partition(": ")
+    return f"invalid value for {_OPTIONS[path]}: {why}" if path in _OPTIONS else fault
+
+
+def _given(args: UpdateArgs) -> LinuxResources:
     if args.kernel_memory is not None or args.kernel_memory_tcp is not None:
         _log.warning("Kernel memory settings are ignored and will be removed")
     return LinuxResources(
@@ -59,6 +80,6 @@ def _load(path: str) -> LinuxResources:
     try:
         return LinuxResources.from_json(value)
     except ValueError:
-        from libcgroups._record import faults  # only for bad documents
+        from libcgroups._record import faults as shape_faults  # only for bad documents
 
-        raise SpecError(tuple(faults(LinuxResources, value))) from None
+        raise SpecError(tuple(shape_faults(LinuxResources, value))) from None

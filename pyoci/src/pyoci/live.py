@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import _signal
 import time
 
-from .main import Asked
+from .main import Asked, be_asked
 from .output import write
 from .people import amount
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _ROW = "{:<20} {:>8} {:>22} {:>7} {:>7} {:>5}"
-_START_OF_LINE, _REST_OF_LINE = "\r", "\x1b[K"
 
 
 def show(id: str, events: Iterator[dict[str, Any]]) -> int:
@@ -23,7 +23,10 @@ def show(id: str, events: Iterator[dict[str, Any]]) -> int:
     kills = 0
     last: dict[str, Any] = {}
     before, then = 0, time.monotonic()
-    used = 0.0
+    used: float | None = None  # percent of one CPU; not known before the second measurement
+    width = 0
+    be_asked(_signal.SIGTERM)  # Ctrl-C asks as it is; both leave the cursor below the table
+    status = 0
     try:
         for event in events:
             if event["type"] == "oom":
@@ -31,15 +34,18 @@ def show(id: str, events: Iterator[dict[str, Any]]) -> int:
             else:
                 last, now = event["data"], time.monotonic()
                 total = _total(last)
-                used = (total - before) / 1e7 / (now - then) if before else 0.0
+                if before:
+                    used = (total - before) / 1e7 / (now - then)
                 before, then = total, now
             # Not before there is something to show: it may be an error.
-            write(header + _START_OF_LINE + _line(id, last, used, kills) + _REST_OF_LINE)
-            header = ""
-    except Asked:
-        pass
+            line = _line(id, last, used, kills)
+            # Blanks over what is longer there: not every terminal knows how to clear a line.
+            write(header + "\r" + line.ljust(width))
+            header, width = "", len(line)
+    except Asked as e:
+        status = 0 if e.number == _signal.SIGINT else 128 + e.number
     write("\n")
-    return 0
+    return status
 
 
 def _total(data: dict[str, Any]) -> int:
@@ -47,7 +53,7 @@ def _total(data: dict[str, Any]) -> int:
     return int(data["cpu"].get("usage", {}).get("total", 0))
 
 
-def _line(id: str, data: dict[str, Any], used: float, kills: int) -> str:
+def _line(id: str, data: dict[str, Any], used: float | None, kills: int) -> str:
     if not data:
         return _ROW.format(id[:20], "", "", "", "", kills)
     memory = data["memory"].get("usage", {})
@@ -55,7 +61,7 @@ def _line(id: str, data: dict[str, Any], used: float, kills: int) -> str:
     share = f"{100 * usage / limit:.1f}%" if 0 < limit < 1 << 62 else ""
     return _ROW.format(
         id[:20],
-        f"{used:.1f}%",
+        "-" if used is None else f"{used:.1f}%",
         f"{amount(usage)} / {amount(limit)}",
         share,
         data["pids"].get("current", 0),

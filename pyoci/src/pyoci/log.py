@@ -9,10 +9,12 @@ from __future__ import annotations
 import posix
 import sys
 import time
+from errno import ELOOP
 
 from liboci_cli.reader import printable
 
 _LEVELS = {"error": 0, "warning": 1, "info": 2, "debug": 3}
+_STDIO = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _NAMES = {"warn": "warning", "trace": "debug"}
 
 
@@ -64,12 +66,16 @@ class Log:
             _write(self.fd, self._record("debug", text))
 
     def message(self, level: str, text: str) -> None:
-        """Write a message if its level is wanted.  Warnings always reach a terminal."""
+        """Write a message if its level is wanted.  Warnings always reach a terminal.
+
+        Records are for a file; on stderr an error is bare text, like the one that ends us.
+        """
         wanted = self.wants(level)
         if self.fd is not None and wanted:
             _write(self.fd, self._record(level, text))
         elif wanted or (level == "warning" and posix.isatty(2)):
-            _write(2, self._record(level, text) if wanted else f"{level}: {printable(text)}\n")
+            prefix = "" if level == "error" else f"{level}: "
+            _write(2, f"{prefix}{printable(text)}\n")
         if wanted:
             self._elsewhere(level, text)
 
@@ -114,14 +120,40 @@ def quiet() -> Log:
 
 
 def _open(path: str) -> int:
-    """Open a log file for appending; /dev/stdout and /dev/stderr mean what we have as such."""
-    if path in ("/dev/stdout", "/dev/stderr"):
-        return 1 if path == "/dev/stdout" else 2
+    """Open a log file for appending; names of descriptors mean what the caller gave us as such.
+
+    A link is not followed: whoever may write in the file's folder could lead the records of root
+    into any file.
+    """
+    if (given := _given(path)) is not None:
+        return _duplicate(given, path)
     flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC
     try:
         return posix.open(path, flags, 0o644)
     except OSError as e:
-        raise BadLog(f"open {path}: {(e.strerror or '').lower()}") from e
+        why = "it is a symbolic link" if e.errno == ELOOP else (e.strerror or "").lower()
+        raise BadLog(f"open {path}: {why}") from e
+
+
+def _given(path: str) -> int | None:
+    """Return the number of the descriptor that the path names by convention, None for a file."""
+    if path in _STDIO:
+        return _STDIO[path]
+    for folder in ("/dev/fd/", "/proc/self/fd/"):
+        number = path.removeprefix(folder)
+        if number != path and number.isascii() and number.isdigit() and len(number) < 10:
+            return int(number)
+    return None
+
+
+def _duplicate(fd: int, path: str) -> int:
+    try:
+        # What is closed on exec is ours: the caller cannot have handed it in.
+        if posix.get_inheritable(fd):
+            return posix.dup(fd)
+    except OSError:
+        pass
+    raise BadLog(f"open {path}: bad file descriptor")
 
 
 def _write(fd: int, text: str) -> None:

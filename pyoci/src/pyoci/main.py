@@ -95,14 +95,18 @@ def run(argv: list[str]) -> int:
 def _take_signals(command: str) -> None:
     """Be asked to stop by an exception, so that what is half made is undone.
 
-    Not by what the caller ignores.  But for the ends of children: without them nobody can be
-    waited for.
+    But for the ends of children, which nobody may ignore: else nobody can be waited for.
     """
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
-    for number in _REQUESTS if command in _MAKING else (_signal.SIGINT,):
+    be_asked(*(_REQUESTS if command in _MAKING else (_signal.SIGINT,)))
+    sys.unraisablehook = _ask_again
+
+
+def be_asked(*numbers: int) -> None:
+    """Raise Asked for these signals, unless the caller has us ignore them."""
+    for number in numbers:
         if _signal.getsignal(number) != _signal.SIG_IGN:
             _signal.signal(number, _stop)
-    sys.unraisablehook = _ask_again
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

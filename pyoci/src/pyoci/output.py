@@ -28,9 +28,14 @@ class BadOption(ContainerError):
 
 def write(text: str) -> None:
     """Write to stdout, all of it."""
+    write_to(1, text)
+
+
+def write_to(fd: int, text: str) -> None:
+    """Write all of the text."""
     rest = text.encode("utf-8", "surrogateescape")
     while rest:
-        rest = rest[posix.write(1, rest) :]
+        rest = rest[posix.write(fd, rest) :]
 
 
 def absolute(path: str | None) -> str | None:

@@ -62,19 +62,23 @@ def _row(pid: int) -> tuple[str, ...]:
         name, _, rest = file.read().partition("(")[2].rpartition(")")
     state, parent, _, _, terminal, *fields = rest.split()
     ticks = os.sysconf("SC_CLK_TCK")
-    used = (int(fields[6]) + int(fields[7])) // ticks  # seconds, user and system
-    started = _boot_time() + int(fields[14]) / ticks
-    age = max(1.0, time.time() - started)
+    used = (int(fields[6]) + int(fields[7])) / ticks  # seconds, user and system
+    began = int(fields[14]) / ticks  # seconds since boot
     return (
         _user(uid),
         str(pid),
         parent,
-        str(min(99, int(100 * used / age))),
-        _start(started),
+        _share(used, time.clock_gettime(time.CLOCK_BOOTTIME) - began),
+        _start(_boot_time() + began),
         _terminal(int(terminal)),
-        _span(used),
+        _span(int(used)),
         _command(pid, name, state),
     )
+
+
+def _share(used: float, age: float) -> str:
+    """Return the share of its life that a process has had a CPU, in percent of two digits."""
+    return str(min(99, int(100 * used / max(age, 1.0))))
 
 
 def _boot_time() -> float:

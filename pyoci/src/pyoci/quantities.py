@@ -11,9 +11,12 @@ _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0
 
 
 def size(option: str, text: str | None) -> int | None:
-    """Return bytes: digits with b, k, m, g, t or p (powers of 1024), or -1.  None is None."""
-    if text is None or text == "-1":
-        return None if text is None else -1
+    """Return bytes: digits with b, k, m, g, t or p (powers of 1024), or -1.
+
+    None is None, empty text too.
+    """
+    if not text or text == "-1":
+        return -1 if text else None
     number = text.lower().removesuffix("b").removesuffix("i").rstrip()
     unit = number[-1:] if number[-1:] in _UNITS else ""
     digits = number.removesuffix(unit).rstrip()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import posix
 from errno import ENOSPC
 
-from .. import files
+from .. import _log, files
 from ..errors import CgroupError, ControlFileError, ControllerMissing
 from ..files import Directory
 from ..paths import Hierarchy, below, saved_hierarchy
@@ -146,6 +146,7 @@ class Manager:
 
     def add(self, pid: int, sub: str = "", controllers: tuple[str, ...] | None = None) -> None:
         inside = below(sub)
+        _log.debug(f"way into the cgroup: pid {pid} is moved")
         for hierarchy in self._chosen(controllers):
             try:
                 Directory(hierarchy.path + inside, hierarchy.inside + inside).join(

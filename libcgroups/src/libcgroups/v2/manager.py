@@ -10,7 +10,7 @@ from __future__ import annotations
 import posix
 from errno import EBUSY, ENOENT
 
-from .. import files
+from .. import _log, files
 from ..errors import CgroupError, ControlFileError, ControllerMissing
 from ..files import Directory
 from ..paths import Hierarchy, below
@@ -128,6 +128,7 @@ class Manager:
     def add(self, pid: int, sub: str = "", controllers: tuple[str, ...] | None = None) -> None:
         if not self._refused:
             inside = below(sub)
+            _log.debug(f"way into the cgroup: pid {pid} is moved")
             Directory(self.path + inside, self.directory.name + inside).join(pid, *_CANNOT_JOIN)
 
     def open_entry(self, sub: str = "", controllers: tuple[str, ...] | None = None) -> Entry | None:

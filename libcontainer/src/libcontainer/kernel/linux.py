@@ -13,7 +13,7 @@ import struct
 
 from . import constants as c
 from ._abi import ffi
-from .numbers import numbers
+from .numbers import machine, numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class LinuxKernel:
     """The running kernel."""
 
     def __init__(self) -> None:
-        self.number = numbers(posix.uname().machine)
+        self.number = numbers(machine())
 
     def _call(self, name: str, *args: Any, what: object = None) -> int:
         """Do one system call; `what` is the object that an error names."""

@@ -6,8 +6,7 @@ import posix
 
 from ..errors import InitFailed, SpecError
 from ..spec.load import load_spec
-from ..spec.unsupported import unsupported
-from ..spec.validate import faults
+from ..spec.validate import validate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,8 +36,7 @@ class Bundle:
             from ..annotations import read  # rare
 
             self.spec, self.wishes = read(self.spec)
-        if found := (*faults(self.spec), *unsupported(self.spec)):
-            raise SpecError(found)
+        validate(self.spec)
         self.rootfs = _rootfs(self.spec, self.path)
 
     @property

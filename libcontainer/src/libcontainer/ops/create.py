@@ -6,7 +6,7 @@ import posix
 
 from libcgroups.manager import open_manager
 
-from .. import _log, codec, state
+from .. import _log, state
 from ..errors import InitFailed, SpecError
 from ..handover import PidfdSocket, check_preserved, write_pid_file
 from ..idmap import is_nested
@@ -16,6 +16,7 @@ from ..plan.make import Options, make_plan
 from ..process.create import Main
 from ..process.init import Belongings
 from ..signals import hold_stops, hold_stops_while_failing, set_mask
+from ..status import CREATING, STOPPED, hook_document
 from .bundle import Bundle
 
 TYPE_CHECKING = False
@@ -199,6 +200,8 @@ class _Making:
 
     def belongings(self, plan: Plan, sockets: _Sockets) -> Belongings:
         """Open what init takes along, all of it before the clone."""
+        assert self.cgroup is not None
+        self.saved = _saved(self.id, plan, self.cgroup, self.options)
         self.directory.keep_document(self.bundle.text)
         self.own = own = Belongings()
         own.executor = self.executor
@@ -206,7 +209,7 @@ class _Making:
         if plan.seccomp is not None:
             from libseccomp.cache import load  # only with a profile
 
-            folder = f"{self.options.root}/.seccomp"
+            folder = f"{self.options.root}/{state.FILTERS}"
             compiled = load(plan.seccomp, folder, refuse_unknown=plan.seccomp_strict)
             own.filter, own.filter_flags = compiled.program, compiled.flags
             own.notifies = compiled.notifies
@@ -216,7 +219,7 @@ class _Making:
             path = sockets.console
             own.console = ConsoleSocket(path) if path is not None else ConsolePair()
         if plan.meet or own.notifies:
-            own.hook_state = _hook_state(plan)
+            own.hook_state = hook_document(self.saved, CREATING)
         if self.bundle.wishes is not None and plan.meet:
             from ..hooks import Output
 
@@ -225,9 +228,13 @@ class _Making:
 
     def clone(self, plan: Plan, own: Belongings) -> int:
         """Make init, and see it to the start barrier; return its pid."""
-        assert self.cgroup is not None
+        assert self.cgroup is not None and self.saved is not None
         self.hooks = plan.hooks
-        self.saved = _saved(self.id, plan, self.cgroup, self.options)
+        if plan.hooks is not None:
+            kinds = [key for name, key, _, _ in plan.hooks._fields if getattr(plan.hooks, name)]
+            _log.debug(f"hooks: {', '.join(kinds)}")
+        program = "".join(plan.command.args[:1])
+        _log.debug(f"command {program}, working directory {plan.command.cwd}")
         # Before the first thing is made outside the directory: killed from here on, we leave a
         # state that says where the cgroup is.
         self.directory.save(self.saved)
@@ -256,7 +263,7 @@ class _Making:
         if self.main is not None:
             # After a late failure it waits for its start; without a cgroup only this ends it.
             self.main.kill()
-        if self.saved is not None and self.saved.directories:
+        if self.main is not None and self.saved is not None and self.saved.directories:
             _remove_directories(self.saved.directories)
         # Else a forced delete has cleared all of it, and the id may be another container's by now.
         ours = self.directory.is_there() and self.main is not None and self.main.cgroup_made
@@ -316,20 +323,6 @@ def _is_sealed() -> bool:
 
 
 _UNIFIED = "/sys/fs/cgroup/cgroup.controllers"
-
-
-def _hook_state(plan: Plan) -> str:
-    """Return the document that hooks read, with 0 where each is told another pid."""
-    document = {
-        "ociVersion": state.OCI_VERSION,
-        "id": plan.id,
-        "status": "creating",
-        "pid": 0,
-        "bundle": plan.bundle,
-    }
-    if plan.annotations:
-        document["annotations"] = plan.annotations
-    return codec.dumps(document)
 
 
 def _console(bundle: Bundle, options: CreateOptions) -> str | None:
@@ -407,7 +400,6 @@ def _remove_directories(directories: tuple[str, ...]) -> None:
 
 def _run_poststop(saved: state.SavedState, hooks: Hooks) -> None:
     from ..hooks import run_poststop
-    from ..status import STOPPED, hook_document
 
     document = hook_document(saved, STOPPED)
     run_poststop(hooks.poststop, document, cwd=saved.bundle, annotations=saved.annotations)

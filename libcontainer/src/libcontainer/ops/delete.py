@@ -150,6 +150,7 @@ def destroy(saved: SavedState, directory: StateDirectory, *, ended: bool) -> Non
             manager.remove()
     else:
         if not ended:
+            _log.debug(f"end what may still run of container {saved.id}")
             kill_all(saved)
             _wait(saved)
         manager.remove()  # always: a delete that was killed may have left a part of it
@@ -159,7 +160,9 @@ def destroy(saved: SavedState, directory: StateDirectory, *, ended: bool) -> Non
         remove(saved.directories)
     hooks = _poststop_hooks(saved, directory)
     directory.remove()
+    _log.debug(f"container {saved.id} deleted")
     if hooks is not None:
+        _log.debug(f"run the poststop hooks of container {saved.id}")
         hooks()
 
 

@@ -27,11 +27,14 @@ if TYPE_CHECKING:
 _LONGEST_WAIT = 1 << 30  # milliseconds, 12 days: poll(2) counts them in an int
 
 
-def events(id: str, *, root: str, interval: float | None = None) -> Iterator[dict[str, Any]]:
+def events(
+    id: str, *, root: str, interval: float | None = None, at_once: bool = False
+) -> Iterator[dict[str, Any]]:
     """Yield runc's envelopes: `stats` every `interval` seconds, `oom` per killed process.
 
-    Ends when init does.  None measures once.  A measurement that fails is logged, the next one
-    follows; alone it raises CgroupError.  Raises NoSuchContainer, WrongStatus.
+    Ends when init does.  None measures once; `at_once` measures also before the first interval.
+    A measurement that fails is logged, the next one follows; alone it raises CgroupError.  Raises
+    NoSuchContainer, WrongStatus.
     """
     with open_directory(root, id) as directory:
         saved = directory.load()
@@ -47,7 +50,8 @@ def events(id: str, *, root: str, interval: float | None = None) -> Iterator[dic
         return
     watch = _watch(manager)
     try:
-        yield from _follow(saved, manager, pidfd, watch, interval)
+        first = 0.0 if at_once else interval
+        yield from _follow(saved, manager, pidfd, watch, interval, time.monotonic() + first)
     finally:
         posix.close(pidfd)
         if watch is not None:
@@ -72,12 +76,12 @@ def _follow(
     pidfd: int,
     watch: Events | None,
     interval: float,
+    next_time: float,
 ) -> Iterator[dict[str, Any]]:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     if watch is not None:
         poll.register(watch.fileno(), select.POLLIN)
-    next_time = time.monotonic() + interval
     ended = False
     while not ended:
         left = max(0.0, next_time - time.monotonic()) * 1000
@@ -87,9 +91,17 @@ def _follow(
         for event in watch.read() if watch is not None else ():
             if event == "oom":
                 yield {"type": "oom", "id": saved.id}
-        if not ended and time.monotonic() >= next_time:
-            next_time += interval
+        if not ended and (now := time.monotonic()) >= next_time:
+            next_time = _following(next_time, interval, now)
             try:
                 yield _measured(saved.id, manager)
             except CgroupError as e:
                 _log.warning(f"measure container {saved.id}: {e}")
+
+
+def _following(due: float, interval: float, now: float) -> float:
+    """Return the next time on the beat of `due` that is still to come.
+
+    Who was stopped, or whose host slept, has missed some: they are not made up for.
+    """
+    return due + interval * ((now - due) // interval + 1)

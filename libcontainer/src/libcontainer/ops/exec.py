@@ -22,6 +22,8 @@ from ..status import CREATING, PAUSED, STOPPED, status_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..plan.tenant import Changes, TenantPlan
     from ..spec.document import Spec
     from ..spec.process import Process
@@ -43,6 +45,7 @@ class ExecOptions:
         detach: bool = False,
         pid_file: str | None = None,
         preserve_fds: int = 0,
+        stdio: tuple[int, ...] = (0, 1, 2),
         cgroup: tuple[str, ...] = (),
         ignore_paused: bool = False,
         forward_signals: bool = False,
@@ -51,6 +54,8 @@ class ExecOptions:
     ) -> None:
         """`process` is the text of a process object, which then is all that counts of it.
 
+        `stdio` are descriptors that it gets as 0, 1, 2, 3 ...; `preserve_fds` counts those from 3
+        on that it gets under their own number.
         `forward_signals` makes the program stand for the process while it waits: its signals go
         there, and its terminal shows the process's.  With `reap_orphans` every child of it is
         reaped meanwhile: for a program that has no other children.  `hold_signals` leaves signals
@@ -63,7 +68,8 @@ class ExecOptions:
         self.pidfd_socket = pidfd_socket
         self.detach = detach
         self.pid_file = pid_file
-        self.preserve_fds = preserve_fds
+        self.preserve_fds = len(stdio) - 3 or preserve_fds
+        self.stdio = stdio
         self.cgroup = cgroup
         self.ignore_paused = ignore_paused
         self.forward_signals = forward_signals
@@ -77,6 +83,17 @@ def exec(id: str, changes: Changes, options: ExecOptions) -> int:
     Detached, return 0 when it runs.  Nothing of the container is changed by a failure.  Raises
     NoSuchContainer, WrongStatus, SpecError, InitFailed.
     """
+    return _execute(id, changes, options, _Execution.run)
+
+
+def spawn(id: str, changes: Changes, options: ExecOptions) -> int:
+    """The same, but return its pid: a child of ours that is to be waited for."""
+    return _execute(id, changes, options, _Execution.spawn)
+
+
+def _execute(
+    id: str, changes: Changes, options: ExecOptions, how: Callable[[_Execution], int]
+) -> int:
     with open_directory(options.root, id) as directory:
         saved = directory.load()
         _refuse(saved, status_of(saved, directory), options)
@@ -94,7 +111,7 @@ def exec(id: str, changes: Changes, options: ExecOptions) -> int:
             **wishes,
         )
         with _Execution(plan, saved, inside, options) as execution:
-            return execution.run()
+            return how(execution)
 
 
 def _refuse(saved: SavedState, status: str, options: ExecOptions) -> None:
@@ -139,7 +156,8 @@ def _check(process: Process, spec: Spec, options: ExecOptions) -> None:
         from ..terminal import require_terminal  # not for engines
 
         require_terminal()
-    check_preserved(options.preserve_fds)
+    if len(options.stdio) == 3:
+        check_preserved(options.preserve_fds)
 
 
 class _Execution:
@@ -193,6 +211,11 @@ class _Execution:
             if not held:
                 set_mask(before)
 
+    def spawn(self) -> int:
+        """Return its pid."""
+        self._open_terminal()
+        return self._enter(hold=False)
+
     def _open_terminal(self) -> None:
         """Make its terminal, if it has one, whose other end is the engine's, or ours to show."""
         if self.plan.terminal is None:
@@ -210,7 +233,9 @@ class _Execution:
 
     def _enter(self, *, hold: bool) -> int:
         """Return the pid of the program that runs, once all who asked for it know it."""
-        slave = self.slave
+        slave, stdio = self.slave, self.options.stdio
+        if slave >= 0:
+            stdio = (slave, slave, slave, *stdio[3:])
         pid = enter(
             self.plan,
             self.program,
@@ -219,7 +244,7 @@ class _Execution:
             self.kernel,
             root=self.options.root,
             cgroup=self.options.cgroup,
-            stdio=(0, 1, 2) if slave < 0 else (slave, slave, slave),
+            stdio=stdio,
             before_run=_hold_signals if hold else None,
         )
         if slave >= 0:

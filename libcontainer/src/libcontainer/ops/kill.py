@@ -7,7 +7,7 @@ import posix
 
 from libcgroups.state import is_frozen
 
-from .. import identity
+from .. import _log, identity
 from ..errors import WrongStatus
 from ..signals import KILL
 from ..state import SavedState, open_directory
@@ -30,6 +30,8 @@ def kill(id: str, signal: int, *, root: str, all: bool = False) -> None:
     pidfd = identity.open_pidfd(saved.pid, saved.start_time)
     if pidfd is None and not all:
         raise WrongStatus(id, "stopped", NOT_RUNNING)
+    whom = "every process" if everybody else "init"
+    _log.debug(f"signal {signal} to {whom} of container {id}, pid {saved.pid}")
     try:
         reached = everybody and _reach_all(saved, signal)
         # Init as well: it may have been moved out of its cgroup, or have none.
@@ -49,6 +51,7 @@ def _reach_all(saved: SavedState, signal: int) -> bool:
     manager = load_manager(saved.cgroup)
     if not manager.exists():
         return False
+    _log.debug(f"signal {signal} to the cgroup of container {saved.id}")
     manager.kill(signal)
     return True
 

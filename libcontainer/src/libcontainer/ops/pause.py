@@ -30,3 +30,4 @@ def pause(id: str, *, root: str) -> None:
             if posix.geteuid() != 0:
                 _log.warning("pause failure might be caused by lack of full access to cgroups")
             raise
+        _log.debug(f"container {id} paused")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from libcgroups.manager import load_manager
 
+from .. import _log
 from ..errors import WrongStatus
 from ..state import open_directory
 from ..status import PAUSED, status_of
@@ -20,3 +21,4 @@ def resume(id: str, *, root: str) -> None:
         if status != PAUSED:
             raise WrongStatus(id, status, "container not paused")
         load_manager(saved.cgroup).thaw()
+        _log.debug(f"container {id} resumed")

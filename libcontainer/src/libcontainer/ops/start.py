@@ -6,7 +6,7 @@ import fcntl
 import posix
 import select
 
-from .. import identity
+from .. import _log, identity
 from ..errors import WrongStatus, failures
 from ..state import SavedState, StateDirectory, open_directory
 from ..status import CREATED, RUNNING, STOPPED, hook_document, status_of
@@ -89,6 +89,7 @@ def _open(saved: SavedState, directory: StateDirectory, gate: int) -> None:
     poll = select.poll()
     poll.register(gate, 0)
     poll.poll()
+    _log.debug(f"container {saved.id} started, pid {saved.pid} has left the start barrier")
 
 
 def _refusal(status: str) -> str:
@@ -107,6 +108,7 @@ def _run_hooks(kind: str, saved: SavedState, directory: StateDirectory) -> None:
     spec = load_spec(directory.document())
     if spec.hooks is None:
         return
+    _log.debug(f"run the {kind} hooks of container {saved.id}")
     try:
         with Output(saved.annotations) as output:
             if kind == "startContainer":

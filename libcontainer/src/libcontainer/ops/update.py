@@ -13,7 +13,7 @@ from ..errors import ContainerError, SpecError, WrongStatus
 from ..limits import changed, merged, undoing
 from ..spec.load import load_spec
 from ..spec.rules.resources import faults
-from ..state import SavedState, StateDirectory, open_directory
+from ..state import DamagedState, SavedState, StateDirectory, open_directory
 from ..status import CREATING, STOPPED, status_of
 from .kill import NOT_RUNNING
 
@@ -36,7 +36,8 @@ def update(
 
     What is None or zero stays as it is, device rules always do.  If one limit is refused, those
     set before it get their old values back.  The schemata are lines for the container's group of
-    resctrl.  Raises NoSuchContainer, WrongStatus, SpecError, ContainerError, CgroupError.
+    resctrl.  Raises NoSuchContainer, WrongStatus, SpecError, DamagedState, ContainerError,
+    CgroupError.
     """
     if wrong := tuple(faults(changes.replace(devices=None), "$")):
         raise SpecError(wrong)
@@ -52,10 +53,11 @@ def update(
         manager = load_manager(saved.cgroup)
         wanted = changed(new, changes, unified="" in manager.paths and len(manager.paths) == 1)
         back = undoing(old, wanted)
+        _log.debug(f"limits to write for container {id}: {codec.dumps(wanted.to_json())}")
         _apply(manager, wanted, back)
         try:
             directory.keep_resources(codec.dumps(new.to_json()))
-        except OSError:
+        except BaseException:
             _set_back(manager, back)  # the next update would build on what is not in force
             raise
         if rdt is not None:
@@ -93,12 +95,29 @@ def _check(directory: StateDirectory) -> SavedState:
 
 
 def limits_in_force(saved: SavedState, directory: StateDirectory) -> LinuxResources:
-    """Return the limits as the last update left them, or as the document gave them."""
+    """Return the limits as the last update left them, or as the document gave them.
+
+    Raises DamagedState where the former does not read.
+    """
     text = directory.resources()
     if text is not None:
-        return LinuxResources.from_json(codec.loads(text))
+        return _read_limits(text, f"{directory.path}/resources.json")
     linux = load_spec(directory.document()).linux
     return (linux.resources if linux else None) or LinuxResources()
+
+
+def _read_limits(text: str, path: str) -> LinuxResources:
+    """Return what an update has kept in the file at `path`.  Raises DamagedState."""
+    try:
+        value = codec.loads(text)
+    except codec.BadJSON as e:
+        raise DamagedState(path, str(e)) from None
+    try:
+        return LinuxResources.from_json(value)
+    except ValueError as e:
+        from libcgroups._record import faults as shape_faults  # only for a file that is damaged
+
+        raise DamagedState(path, "; ".join(shape_faults(LinuxResources, value))) from e
 
 
 def _apply(manager: CgroupManager, wanted: LinuxResources, back: LinuxResources) -> None:

@@ -78,26 +78,21 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
     _refuse(spec, linux, host, namespaces, options)
     inside = host.mapping if namespaces.joins("user") else mapping
     capabilities = _capabilities(process, host, inside)
-    if options.executor is not None:
-        from .rare import check_executor
-
-        name, sealed = options.executor, options.sealed
-        check_executor(name, spec, namespaces, capabilities, sealed=sealed)
+    _check_executor(spec, namespaces, capabilities, options)
     build, late = mount_steps(spec, linux, host, namespaces, options.bundle, options.rootfs)
     # Only true root may make device rules; without it no device can be made either.
     true_root = host.euid == 0 and not host.user_namespace
     resources = _as_meant(linux.resources, spec.oci_version)
     early_limits, late_limits = split_limits(resources, devices=true_root)
-    owner = None if inside is None else inside.host_uid(0)
-    root = inside is None or owner is not None
+    become_uid, become_gid = _become(process, inside)
     return Plan(
         id=options.id,
         bundle=options.bundle,
         rootfs=options.rootfs,
         namespaces=namespaces,
         mapping=mapping,
-        become_uid=(0 if root else process.user.uid) if inside is not None else None,
-        become_gid=(0 if root else process.user.gid) if inside is not None else None,
+        become_uid=become_uid,
+        become_gid=become_gid,
         setup=_setup_steps(spec, namespaces, options),
         build=tuple(build),
         finish=(*_sysctls(linux), *finish_steps(spec, linux, late)),
@@ -118,7 +113,7 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         oom_score_adj=process.oom_score_adj,
         oom_score_optional=not true_root,
         delegate=options.delegate,
-        delegate_uid=host.euid if owner is None else owner,
+        delegate_uid=_owner(inside, host),
         early=early_limits,
         late=late_limits,
         net_devices={n: d.name or n for n, d in (linux.net_devices or {}).items()},
@@ -133,6 +128,28 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         preserve_fds=options.preserve_fds,
         annotations=spec.annotations or {},
     )
+
+
+def _become(process: Process, inside: Mapping | None) -> tuple[int | None, int | None]:
+    """Return who init is in its user namespace: root, or the payload where that has no root."""
+    if inside is None:
+        return None, None
+    return (0, 0) if inside.host_uid(0) is not None else (process.user.uid, process.user.gid)
+
+
+def _owner(inside: Mapping | None, host: Host) -> int:
+    """Return whom the container's root is on the host."""
+    owner = None if inside is None else inside.host_uid(0)
+    return host.euid if owner is None else owner
+
+
+def _check_executor(
+    spec: Spec, namespaces: Namespaces, capabilities: CapabilitySets, options: Options
+) -> None:
+    if options.executor is not None:
+        from .rare import check_executor
+
+        check_executor(options.executor, spec, namespaces, capabilities, sealed=options.sealed)
 
 
 def _capabilities(process: Process, host: Host, inside: Mapping | None) -> CapabilitySets:

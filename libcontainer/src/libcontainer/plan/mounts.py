@@ -7,6 +7,7 @@ from ..errors import SpecError
 from ..kernel import constants as c
 from ..rootfs.cgroupfs import cgroup_steps
 from ..rootfs.devices import CORE_LINK, DEFAULT_LINKS, DEFAULT_NODES, Devices, Node
+from ..rootfs.filesystem import has_long
 from ..rootfs.options import MountOptions, parse
 from ..rootfs.resolve import split
 from ..rootfs.steps import (
@@ -21,6 +22,7 @@ from ..rootfs.steps import (
     RootMount,
     RootReadOnly,
 )
+from ..spec.rules.mounts import is_bind
 from ..spec.rules.words import clean
 
 TYPE_CHECKING = False
@@ -43,6 +45,9 @@ PROPAGATION = {
     "unbindable": c.MS_UNBINDABLE,
     "runbindable": c.MS_UNBINDABLE | c.MS_REC,
 }
+
+# File systems that show the namespaces of whoever mounts them.
+_OF_NAMESPACES = ("cgroup", "cgroup2", "mqueue", "proc", "sysfs")
 
 
 def mount_steps(
@@ -91,19 +96,43 @@ def mount_steps(
     return build, late
 
 
-def added_step(mount: Mount) -> Step:
-    """Return the step for a mount that a running container gets later.  Raises SpecError."""
+def added_step(mount: Mount, linux: Linux, bundle: str) -> Step:
+    """Return the step for a mount that a running container gets later.  Raises SpecError.
+
+    It keeps its handle: whoever added the mount may have to take it away again.  `linux` is of
+    the document that the container was created from.
+    """
     destination = "/" + mount.destination.strip("/")
     options = parse(mount.options)
-    if "remount" in options.words or mount.type in ("cgroup", "cgroup2"):
-        raise SpecError((f"mount {destination}: only when a container is created",))
-    if mount.uid_mappings or options.idmap is not None:
-        raise SpecError((f"mount {destination}: id-mapped only when a container is created",))
+    if reason := _only_at_first(mount, options):
+        raise SpecError((f"mount {destination}: {reason} only when a container is created",))
     if _is_bind(mount, options):
-        return _bind(mount, destination, options, "/", None)
+        bind = _bind(mount, destination, options, bundle, None)
+        # First what the root's own propagation has made of every bind at the beginning.
+        propagation = (*_inherited(linux), *bind.propagation)
+        return bind.replace(propagation=propagation, keep=True)
     new = _new(mount, destination, options, None)
     # Nothing comes back to it: read-only at once.
-    return new.replace(set=new.set | (options.set & c.MOUNT_ATTR_RDONLY), keep=False)
+    return new.replace(set=new.set | (options.set & c.MOUNT_ATTR_RDONLY), keep=True)
+
+
+def _inherited(linux: Linux) -> tuple[str, ...]:
+    """Return how mounts of the host reach the container's, as the words of a mount's options."""
+    asked = PROPAGATION[linux.rootfs_propagation or "rslave"]
+    if asked & c.MS_SHARED:
+        return ()
+    return ("rprivate",) if asked & c.MS_PRIVATE else ("rslave",)
+
+
+def _only_at_first(mount: Mount, options: MountOptions) -> str | None:
+    """Say what of a mount must be made by a process of the container's namespaces."""
+    if "remount" in options.words:
+        return "remount"
+    if not is_bind(mount) and mount.type in _OF_NAMESPACES:
+        return f"type {mount.type}"  # made by us it would show our processes, network, messages
+    if mount.uid_mappings or options.idmap is not None:
+        return "id-mapped"
+    return "options of more than 255 bytes" if has_long(options.data) else None
 
 
 def finish_steps(spec: Spec, linux: Linux, late: list[Step]) -> list[Step]:

@@ -29,8 +29,9 @@ def inherited(linux: Linux) -> list[Entry]:
     if (personality := linux.personality) is not None:
         if personality.flags:
             _log.warning("linux.personality.flags are not defined, ignored")
-        if domain := DOMAINS[personality.domain]:
-            entries.append(Entry("personality", (domain,), "set the personality"))
+        # 0 too: it takes away what the caller has changed of its own (setarch).
+        domain = DOMAINS[personality.domain]
+        entries.append(Entry("personality", (domain,), "set the personality"))
     return entries
 
 

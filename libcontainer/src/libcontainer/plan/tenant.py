@@ -52,7 +52,7 @@ class Changes(Record):
     gid: u32 | None = None  # None: the container's, whatever the uid
     additional_gids: tuple[u32, ...] = ()
     capabilities: tuple[str, ...] = ()
-    no_new_privileges: bool = False
+    no_new_privileges: bool | None = None  # None: as the container's
     apparmor_profile: str | None = None
     selinux_label: str | None = None
 
@@ -104,6 +104,7 @@ class Way(Record):
 
 def changed(base: Process, changes: Changes) -> Process:
     """Return the container's process with what exec's options say."""
+    asked = changes.no_new_privileges
     user = base.user.replace(
         uid=base.user.uid if changes.uid is None else changes.uid,
         gid=base.user.gid if changes.gid is None else changes.gid,
@@ -116,7 +117,7 @@ def changed(base: Process, changes: Changes) -> Process:
         terminal=changes.terminal,
         user=user,
         capabilities=_more(base.capabilities, changes.capabilities),
-        no_new_privileges=base.no_new_privileges or changes.no_new_privileges,
+        no_new_privileges=base.no_new_privileges if asked is None else asked,
         apparmor_profile=changes.apparmor_profile or base.apparmor_profile,
         selinux_label=changes.selinux_label or base.selinux_label,
     )

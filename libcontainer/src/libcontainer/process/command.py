@@ -12,6 +12,7 @@ import posix
 import stat
 
 from ..errors import InitFailed
+from ..kernel import constants as c
 from ..rootfs import resolve
 
 TYPE_CHECKING = False
@@ -68,6 +69,25 @@ def find(command: Command, env: tuple[str, ...], kernel: Kernel, root: int) -> s
         raise refused
     text = f'exec: "{name}": executable file not found in $PATH'
     raise InitFailed("command", errno.ENOENT, text)
+
+
+def open_cwd(path: str, kernel: Kernel, root: int) -> int | None:
+    """Return a handle of the working directory; None if only the payload's user may enter it.
+
+    Raises InitFailed.
+    """
+    try:
+        return resolve.open_path(kernel, root, path, flags=c.O_PATH | posix.O_DIRECTORY)
+    except OSError as e:
+        if e.errno == errno.EACCES:
+            return None
+        raise cwd_failed(path, e.errno) from e
+
+
+def cwd_failed(path: str, code: int | None) -> InitFailed:
+    """Return the error for a working directory that cannot be made, found or entered."""
+    why = posix.strerror(code).lower() if code else "unexpected result"
+    return InitFailed("cwd", code, f'chdir to cwd ("{path}") set in config.json failed: {why}')
 
 
 def check_size(args: tuple[str, ...], env: tuple[str, ...]) -> None:

@@ -20,6 +20,7 @@ from .clone import clone_init
 from .command import load_for
 from .init import Belongings, last_mile, run_init
 from .refusal import call_failed
+from .stub.memfd import Spare, is_refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Main:
         load_for(self.plan.command)
         if self.plan.labels and self.plan.namespaces.pid is not None:
             from . import attributes  # noqa: F401  # rare, as the next
+        if is_refused():
+            self.own.spare = Spare()
         if self.own.executor is not None:
             from . import walk  # noqa: F401  # rare; and nothing can be imported after the clone
         if _may_need_sources(self.plan):
@@ -148,6 +151,8 @@ class Main:
             set_mask(before)
         if entry is not None:
             entry.close()
+        if self.own.spare is not None:
+            self.own.spare.close()  # before init is told to go on: no writer may be left
 
     def _adopt(self, pid: int) -> None:
         self.children.append(pid)
@@ -164,7 +169,7 @@ class Main:
         if kind == ch.ERROR:
             raise ch.received_error(content)
         if kind != ch.PID:
-            raise self._ended(self.plan)
+            raise self._ended()
         if self.pid != middle:
             self._adopt(self.pid)
 
@@ -241,7 +246,7 @@ class Main:
                     self._find_child(talk)
                 raise self._failed_call(*struct.unpack("<II", content))
             else:
-                raise self._ended(plan)
+                raise self._ended()
 
     def _hand_over_listener(self, talk: ch.Channel) -> None:
         from ..codec import loads
@@ -265,7 +270,7 @@ class Main:
         # After the limits: real-time policies of v1 take a share of the cgroup's.
         adjust(self.plan.adjustments, self.pid, self.kernel)
         if not identity.is_alive(self.pid, self.started):
-            raise self._ended(self.plan)
+            raise self._ended()
 
     def _apply_early(self) -> None:
         if self.plan.early is not None:
@@ -317,7 +322,7 @@ class Main:
             return InitFailed("", None, ch.OUT_OF_TURN)
         return call_failed(mile[step], code, self.plan.command)
 
-    def _ended(self, plan: Plan) -> ContainerError:
+    def _ended(self) -> ContainerError:
         if self.cgroup.oom_kills():
             text = "container init was OOM-killed (memory limit too low?)"
             return InitFailed("", None, text)

@@ -38,7 +38,7 @@ def enter(
     *,
     root: str,
     cgroup: tuple[str, ...] = (),
-    stdio: tuple[int, int, int] = (0, 1, 2),
+    stdio: tuple[int, ...] = (0, 1, 2),
     before_run: Callable[[], object] | None = None,
 ) -> int:
     """Return the pid of the tenant, a child of ours that has become its program.

@@ -11,7 +11,7 @@ import fcntl
 import posix
 
 from ..console import ConsoleSocket, make_console, own_stdio
-from ..errors import InitFailed
+from ..errors import StepFailed
 from ..hooks import run_hooks
 from ..kernel import constants as c
 from ..namespaces import KINDS, enter_new_time, open_offsets
@@ -26,8 +26,8 @@ from ..plan.lastmile import (
     shed,
     wait_and_run,
 )
-from ..rootfs import resolve
 from ..rootfs.root import Rootfs
+from ..rootfs.steps import MakeDirectory
 from ..signals import reset_signals
 from ..step import apply_all, prepare_all
 from . import command, lastmile
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ..kernel.linux import LinuxKernel
     from ..plan.plan import Plan
     from .sources import Sources
+    from .stub.memfd import Spare
 
 
 class Belongings:
@@ -53,6 +54,7 @@ class Belongings:
         self.sources: Sources | None = None  # for what init may not open
         self.entry: CgroupEntry | None = None  # the way into the cgroup; None: main moves init
         self.born_in_namespace = False  # the cgroup namespace came with the clone
+        self.spare: Spare | None = None  # to be executed where memfds may not be
         self.filter = b""  # classic BPF
         self.filter_flags = 0
         self.notifies = False  # the filter has a listener
@@ -124,12 +126,13 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
     posix.umask(callers_umask)
     _container_hooks(plan, rootfs, own)
     posix.umask(0)
-    apply_all(plan.finish, rootfs, kernel)
+    _finish(plan, rootfs, kernel)
 
     env = command.environment(plan.command, kernel, rootfs.fd)
     command.check_size(plan.command.args, env)
-    cwd, cwd_late = _open_cwd(plan, rootfs, kernel)
-    if cwd_late is not None:
+    cwd = command.open_cwd(plan.command.cwd, kernel, rootfs.fd)
+    cwd_late = plan.command.cwd if cwd is None else None
+    if cwd is None:
         posix.write(channel.writer, CWD_LATE)  # main must know which list it hears about
     path = "" if plan.executor else command.find(plan.command, env, kernel, rootfs.fd)
     if plan.terminal is not None and own.console is not None:
@@ -140,9 +143,11 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
         own_stdio(plan.payload.uid, kernel)
 
     first = 3 + plan.preserve_fds
-    handles = _handles(plan, rootfs, kernel, channel, own, cwd)
+    handles = _handles(plan, rootfs, kernel, channel, own, -1 if cwd is None else cwd)
     # Engines leak descriptors to us; not even the stub is to have them.
     kernel.close_at_exec(first)
+    if own.spare is not None:
+        own.spare.stand_aside(first + 3)
     handles = _place(handles, first)
     calls = lastmile.system_calls(
         last_mile(plan, cwd_late=cwd_late, filter_flags=own.filter_flags),
@@ -163,7 +168,7 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
         be(own.executor, plan.command.args, env, report=report, gate=gate)
     if plan.become_uid not in (None, 0):
         kernel.raise_ambient()  # else the stub's exec would drop what its list needs
-    lastmile.run(lastmile.program(calls, report=handles["sync"]))
+    lastmile.run(lastmile.program(calls, report=handles["sync"]), own.spare)
 
 
 def last_mile(plan: Plan, *, cwd_late: str | None = None, filter_flags: int = 0) -> list[Entry]:
@@ -239,18 +244,14 @@ def _container_hooks(plan: Plan, rootfs: Rootfs, own: Belongings) -> None:
     run_hooks("createContainer", hooks, state, cwd=".", output=own.hook_output)
 
 
-def _open_cwd(plan: Plan, rootfs: Rootfs, kernel: LinuxKernel) -> tuple[int, str | None]:
-    """Return a handle of the working directory; or -1 and its path, if only the user may enter."""
-    path = plan.command.cwd
+def _finish(plan: Plan, rootfs: Rootfs, kernel: LinuxKernel) -> None:
     try:
-        flags = c.O_PATH | posix.O_DIRECTORY
-        return resolve.open_path(kernel, rootfs.fd, path, flags=flags), None
-    except OSError as e:
-        if e.errno == errno.EACCES:
-            return -1, path
-        why = posix.strerror(e.errno or 0).lower()
-        text = f'chdir to cwd ("{path}") set in config.json failed: {why}'
-        raise InitFailed("cwd", e.errno, text) from e
+        apply_all(plan.finish, rootfs, kernel)
+    except StepFailed as e:
+        if e.step != MakeDirectory(path=plan.command.cwd).describe():
+            raise
+        # In the words that looking it up fails in: nobody has asked for a directory.
+        raise command.cwd_failed(plan.command.cwd, e.errno) from e
 
 
 def _open_attributes(plan: Plan, kernel: LinuxKernel, root: int) -> int:

@@ -6,8 +6,9 @@ import posix
 from struct import pack
 
 from ..kernel.constants import CLONE_INTO_CGROUP, CLONE_PARENT
+from ..kernel.numbers import machine
 from .stub.image import Address, Buffer, Call, Pointers, Result, Struct, build_image
-from .stub.memfd import sealed
+from .stub.memfd import Spare, sealed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,12 +72,15 @@ def system_calls(
 
 def program(calls: Sequence[Call], *, report: int) -> bytes:
     """Return the stub's image for a list; `report` is where it tells failures."""
-    return build_image(calls, arch=posix.uname().machine, report_fd=report)
+    return build_image(calls, arch=machine(), report_fd=report)
 
 
-def run(image: bytes) -> None:
-    """Become the stub.  Returns never; raises OSError if this host refuses it."""
-    fd = sealed(image, name="pyoci")
+def run(image: bytes, spare: Spare | None) -> None:
+    """Become the stub, from `spare` where memfds may not be executed.  Returns never.
+
+    Raises OSError if this host refuses it.
+    """
+    fd = spare.fill(image) if spare is not None else sealed(image, name="pyoci")
     posix.execve(fd, ["pyoci:init"], {})
 
 

@@ -14,9 +14,10 @@ from struct import pack
 
 from ..errors import InitFailed
 from ..kernel import constants as c
+from ..kernel.numbers import machine
 from ..rootfs.filesystem import NewMount
 from .stub.image import Address, Buffer, Call, Result, Struct, build_image
-from .stub.memfd import sealed
+from .stub.memfd import executable
 from .stub.report import FORKED, SIZE, read_pid
 
 TYPE_CHECKING = False
@@ -104,8 +105,8 @@ def _become_stub(
     calls.append(Call(number["sendmsg"], [socket, _message(_HELD), 0], want=1))
     # The end: main says nothing, it hangs up.
     calls.append(Call(number["read"], [socket, Buffer(8), 1], want=1))
-    image = build_image(calls, arch=posix.uname().machine, report_fd=writer)
-    posix.execve(sealed(image, name="pyoci"), ["pyoci:procfs"], {})
+    image = build_image(calls, arch=machine(), report_fd=writer)
+    posix.execve(executable(image, name="pyoci"), ["pyoci:procfs"], {})
 
 
 def _message(fd: int) -> Struct:

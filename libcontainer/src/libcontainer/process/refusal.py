@@ -6,6 +6,7 @@ import posix
 
 from ..errors import InitFailed, StepFailed
 from ..plan.lastmile import CHDIR
+from .command import cwd_failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,5 @@ def call_failed(entry: Entry, code: int, command: Command, path: str = "") -> Co
     if entry.call == "execve":
         return InitFailed("command", code, f"exec {path}: {why}")
     if entry.does == CHDIR:
-        text = f'chdir to cwd ("{command.cwd}") set in config.json failed: {why}'
-        return InitFailed("cwd", code, text)
+        return cwd_failed(command.cwd, code)
     return StepFailed(entry.does, code, f"{entry.call}: {why}")

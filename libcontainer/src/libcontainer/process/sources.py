@@ -56,10 +56,17 @@ class Sources:
         self._mapping = plan.mapping
         self._main, self._init = kernel.socketpair()
         self.user_namespaces: dict[str, int] = {}
+        try:
+            self._make_user_namespaces(plan)
+        except BaseException:
+            self.close()
+            raise
+
+    def _make_user_namespaces(self, plan: Plan) -> None:
         for step in plan.build:
             idmap = step.idmap if isinstance(step, BindMount | NewMount) else None
             if idmap is not None and idmap.uids and idmap.key not in self.user_namespaces:
-                self.user_namespaces[idmap.key] = user_namespace(idmap, kernel)
+                self.user_namespaces[idmap.key] = user_namespace(idmap, self._kernel)
 
     def offer(self, rootfs: Rootfs) -> None:
         """Tell the steps what can be had.  In init."""
@@ -96,8 +103,8 @@ class Sources:
             for one in codec.loads(content.decode())
         ]
         flags = posix.O_RDONLY | posix.O_CLOEXEC
-        mounts = posix.open(f"/proc/{pid}/ns/mnt", flags)
         self.user_namespaces[""] = posix.open(f"/proc/{pid}/ns/user", flags)
+        mounts = posix.open(f"/proc/{pid}/ns/mnt", flags)
         try:
             child = self._kernel.fork(lambda: self._answer(wanted, mounts))
             if posix.waitpid(child, 0)[1]:
@@ -167,9 +174,12 @@ def user_namespace(idmap: Idmap, kernel: Kernel) -> int:
         posix.write(writer, b"o")
         posix.read(held, 1)
 
-    pid = kernel.fork(live)
+    pid = 0
     try:
-        posix.close(writer)
+        try:
+            pid = kernel.fork(live)
+        finally:
+            posix.close(writer)
         if not posix.read(reader, 1):
             raise InitFailed("", None, "cannot make a user namespace for an id-mapped mount")
         mapping = Mapping(uids=idmap.uids, gids=idmap.gids)
@@ -178,4 +188,5 @@ def user_namespace(idmap: Idmap, kernel: Kernel) -> int:
     finally:
         for fd in (reader, held, release):
             posix.close(fd)
-        posix.waitpid(pid, 0)
+        if pid:
+            posix.waitpid(pid, 0)

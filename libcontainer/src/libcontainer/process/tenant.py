@@ -34,7 +34,7 @@ from ..signals import hold_stops, set_mask
 from . import channel as ch
 from . import command, lastmile
 from .refusal import call_failed
-from .stub.memfd import sealed
+from .stub.memfd import executable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,9 +147,9 @@ class Tenant:
         kernel: LinuxKernel,
         cgroup: CgroupManager,
         *,
-        stdio: tuple[int, int, int] = _STDIO,
+        stdio: tuple[int, ...] = _STDIO,
     ) -> None:
-        """`stdio` are descriptors that it gets as 0, 1 and 2."""
+        """`stdio` are descriptors that it gets as 0, 1, 2, 3 ..."""
         self.plan, self.inside, self.program = plan, inside, program
         self.kernel, self.cgroup = kernel, cgroup
         self.stdio = stdio
@@ -211,7 +211,7 @@ class Tenant:
             cwd_late=self.program.cwd_late,
             filter_flags=self.filter_flags,
             notifies=self.on_filter is not None,
-            channels=(0,) if self.plan.terminal else _channels(self.stdio),
+            channels=(0,) if self.plan.terminal else _channels(self.stdio[:3]),
         )
 
     def _spawn(self, mile: list[Entry], placement: Placement, talk: ch.Channel) -> None:
@@ -240,7 +240,7 @@ class Tenant:
         if "attr" in numbers:
             own["attr"] = self.inside.open_procfs(self.kernel)
         moves = [(own[name], number) for name, number in numbers.items()]
-        self._pids[-1] = spawn(image, [*zip(self.stdio, _STDIO, strict=True), *moves])
+        self._pids[-1] = spawn(image, [*[(fd, n) for n, fd in enumerate(self.stdio)], *moves])
 
     def _converse(self, mile: list[Entry], talk: ch.Channel) -> None:
         self._forks = [i for i, entry in enumerate(mile) if entry.fork]
@@ -351,7 +351,7 @@ def spawn(image: bytes, moves: list[tuple[int, int]]) -> int:
         copies.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, top))
         return copies[-1]
 
-    fd = sealed(image, name="pyoci")
+    fd = executable(image, name="pyoci")
     copies.append(fd)
     try:
         actions = [
@@ -372,7 +372,7 @@ def spawn(image: bytes, moves: list[tuple[int, int]]) -> int:
             posix.close(copy)
 
 
-def _channels(stdio: tuple[int, int, int]) -> tuple[int, ...]:
+def _channels(stdio: tuple[int, ...]) -> tuple[int, ...]:
     """Return those of 0, 1 and 2 that the payload is to own: pipes and sockets."""
     found = []
     for number, fd in enumerate(stdio):

@@ -131,6 +131,9 @@ class BindMount(Step):
             return
         try:
             self._attributes(tree, kernel)
+            tree = rootfs.locked(tree)
+            # Last: what is unbindable cannot be cloned any more.
+            set_propagation(kernel, tree, self.propagation)
             with rootfs.target(
                 self.destination,
                 directory=stat.S_ISDIR(posix.fstat(tree).st_mode),
@@ -153,16 +156,11 @@ class BindMount(Step):
             set_attributes(
                 kernel, tree, set=self.recursive_set, clear=self.recursive_clear, recursive=True
             )
-        set_propagation(kernel, tree, self.propagation)
 
     def _make_link(self, text: str, rootfs: Rootfs) -> None:
         folder, name = resolve.split(self.destination)
         with rootfs.target(folder, directory=True, anywhere=True) as directory:
-            try:
-                posix.symlink(text, name, dir_fd=directory)
-            except FileExistsError:
-                if _link_text(name, directory) != text:
-                    raise
+            posix.close(rootfs.made(lambda: _made_link(text, name, directory)))
 
     def key(self) -> str:
         """Return what `prepare` filed the clone under."""
@@ -172,6 +170,17 @@ class BindMount(Step):
 def _is_procfs(tree: int, kernel: Kernel) -> bool:
     """Whether that is the root of a procfs, the only thing that may cover /proc."""
     return posix.fstat(tree).st_ino == 1 and kernel.file_system(tree) == c.PROC_SUPER_MAGIC
+
+
+def _made_link(text: str, name: str, directory: int) -> int:
+    """Return a handle of the link, which may be there already."""
+    try:
+        posix.symlink(text, name, dir_fd=directory)
+    except FileExistsError:
+        if _link_text(name, directory) != text:
+            raise
+    flags = c.O_PATH | posix.O_NOFOLLOW | posix.O_CLOEXEC
+    return posix.open(name, flags, dir_fd=directory)
 
 
 def _link_text(path: str, directory: int | None = None) -> str | None:

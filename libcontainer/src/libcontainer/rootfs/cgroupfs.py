@@ -4,8 +4,9 @@
     v1      a tmpfs with one directory for each hierarchy, links for those that share one
     hybrid  the same, and the v2 tree at `unified`
 
-With a cgroup namespace the mounts are real ones, rooted at the container's cgroup; without one,
-the container's own directory is bound where a real mount would show the whole host.
+With a cgroup namespace the mounts are real ones, rooted at the container's cgroup.  Without one v1
+has the container's own directories bound, and v2 the host's whole tree, as with runc and crun: who
+asks for the host's namespace there (`--cgroupns=host`, privileged pods) means that.
 """
 
 from __future__ import annotations

@@ -70,6 +70,7 @@ class NewMount(Step):
                 if self.label is not None:
                     label = self.label.encode() + b"\0"
                     posix.setxattr(f"/proc/self/fd/{mount}", "security.selinux", label)
+                mount = rootfs.locked(mount)
                 set_propagation(kernel, mount, self.propagation)
                 kernel.move_mount(mount, target)
             except BaseException:
@@ -132,9 +133,7 @@ class NewMount(Step):
     def _make(
         self, kernel: Kernel, target: int | None, data: tuple[str, ...], pid_namespace: int | None
     ) -> int:
-        if target is not None and any(
-            [len(option.partition("=")[2].encode()) > _LONGEST for option in data]
-        ):
+        if target is not None and has_long(data):
             return self._make_by_mount(kernel, target, data)
         fs = kernel.fsopen(self.kind)
         try:
@@ -184,6 +183,11 @@ class NewMount(Step):
             posix.close(tree)
             raise
         return tree
+
+
+def has_long(data: tuple[str, ...]) -> bool:
+    """Whether one of the options has a value that fsconfig(2) does not take."""
+    return any([len(option.partition("=")[2].encode()) > _LONGEST for option in data])
 
 
 def configure(kernel: Kernel, fs: int, superblock: tuple[str, ...], data: tuple[str, ...]) -> None:

@@ -53,6 +53,8 @@ _IGNORED = (
 )
 # What the runtime itself does.
 _WORDS = ("bind", "rbind", "remount", "tmpcopyup", "copy-symlink", "src-nofollow", "dest-nofollow")
+# With or without mappings of their own behind a `=`.
+_IDMAPS = ("idmap", "ridmap")
 
 
 class MountOptions(Record):
@@ -78,7 +80,8 @@ def known_options() -> tuple[str, ...]:
     """Return every word of the table, sorted: what the features document lists."""
     recursive = ["r" + word for word in _ATTRIBUTES]
     propagation = [r + word for word in _PROPAGATION for r in ("", "r")]
-    return tuple(sorted({*_ATTRIBUTES, *recursive, *propagation, *_SUPERBLOCK, *_IGNORED, *_WORDS}))
+    words = (*propagation, *_SUPERBLOCK, *_IGNORED, *_WORDS, *_IDMAPS)
+    return tuple(sorted({*_ATTRIBUTES, *recursive, *words}))
 
 
 def parse(options: tuple[str, ...]) -> MountOptions:
@@ -99,7 +102,7 @@ def parse(options: tuple[str, ...]) -> MountOptions:
         elif option in _SUPERBLOCK:
             superblock = [w for w in superblock if w not in (option, _SUPERBLOCK[option])]
             superblock.append(option)
-        elif option.partition("=")[0] in ("idmap", "ridmap"):
+        elif option.partition("=")[0] in _IDMAPS:
             idmap = option
         elif option not in _IGNORED:
             data.append(option)

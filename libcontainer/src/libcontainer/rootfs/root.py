@@ -7,11 +7,13 @@ import posix
 import stat
 
 from ..kernel import constants as c
-from ..spec.rules.mounts import PROC_FILES
+from ..spec.rules.mounts import refused_destination
 from . import resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..kernel import Kernel
     from ..step import Step
     from .bind import Source
@@ -34,7 +36,7 @@ class Rootfs:
         self.mounts: dict[str, int] = {}  # handles of mounts that a later step comes back to
         self.makes_nodes = True  # until mknod(2) has been refused for good
         self.mask: int | None = None  # an empty read-only directory, cloned for each mask
-        self.null: int | None = None  # the host's /dev/null
+        self.null = -1  # the host's /dev/null; until it is opened, what no call takes for a file
         self.links: dict[str, str] = {}  # texts of sources that are links, for `copy-symlink`
         # In a user namespace main can open what init may not: what has been asked of it so far.
         self.outside = False
@@ -71,7 +73,13 @@ class Rootfs:
         `procfs` is for what may cover /proc, `anywhere` for what is no mount point.  Raises
         OSError for one that nothing may be mounted on, wherever links have led.
         """
-        fd = resolve.make_target(self.kernel, self.fd, path, directory=directory, follow=follow)
+
+        def make() -> int:
+            return resolve.make_target(
+                self.kernel, self.fd, path, directory=directory, follow=follow
+            )
+
+        fd = self.made(make)
         try:
             if not anywhere:
                 self._judge(fd, path, follow=follow, procfs=procfs)
@@ -89,19 +97,14 @@ class Rootfs:
         found = posix.fstat(fd)
         if follow and stat.S_ISLNK(found.st_mode):
             raise OSError(errno.ELOOP, "the destination is a symbolic link", path)
-        if self.is_root(found):
-            text = f'mountpoint "{path}" is on the top of rootfs "{self.path}"'
-            raise OSError(errno.EBUSY, text, path)
-        inside = self._inside(fd)
-        if inside == "/proc" and not procfs:
-            text = f'"{path}" cannot be mounted because it is not of type proc'
-            raise OSError(errno.EPERM, text, path)
-        if inside[:6] == "/proc/" and inside not in PROC_FILES:
-            text = f'"{path}" cannot be mounted because it is inside /proc'
-            raise OSError(errno.EPERM, text, path)
+        inside = self.place(fd)
+        if reason := refused_destination(path, inside, self.path, procfs=procfs):
+            raise OSError(errno.EBUSY if inside == "/" else errno.EPERM, reason, path)
 
-    def _inside(self, fd: int) -> str:
+    def place(self, fd: int) -> str:
         """Return the path of a handle inside the root, whatever became of the root's own name."""
+        if self.is_root(posix.fstat(fd)):
+            return "/"
         try:
             root = posix.readlink(f"/proc/self/fd/{self.fd}")
             return posix.readlink(f"/proc/self/fd/{fd}").removeprefix(root.rstrip("/"))
@@ -113,6 +116,14 @@ class Rootfs:
         """Whether that is the root of the container."""
         root = posix.fstat(self.fd)
         return (root.st_dev, root.st_ino) == (found.st_dev, found.st_ino)
+
+    def made(self, make: Callable[[], int]) -> int:
+        """Return a handle of what `make` makes in the image, as who may make it there."""
+        return make()
+
+    def locked(self, mount: int) -> int:
+        """Return the mount to attach for one that was made, which is the caller's no more."""
+        return mount
 
     def keep(self, path: str, mount: int) -> None:
         """Remember the newest mount at `path`."""

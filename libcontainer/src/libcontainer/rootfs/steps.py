@@ -140,7 +140,7 @@ class Mask(Step):
 
     def prepare(self, rootfs: Rootfs, kernel: Kernel) -> None:
         """Take the host's /dev/null: the container's own may be anything (CVE-2025-31133)."""
-        if rootfs.null is None:
+        if rootfs.null < 0:
             rootfs.null = _verified_null()
 
     def apply(self, rootfs: Rootfs, kernel: Kernel) -> None:
@@ -153,10 +153,12 @@ class Mask(Step):
             if stat.S_ISDIR(posix.fstat(target).st_mode):
                 mount = self._empty_directory(rootfs, kernel)
             else:
-                mount = kernel.open_tree(rootfs.null or 0, "", _CLONE_HANDLE)
-            kernel.move_mount(mount, target)
-        if mount != rootfs.mask:
-            posix.close(mount)
+                mount = kernel.open_tree(rootfs.null, "", _CLONE_HANDLE)
+            try:
+                kernel.move_mount(mount, target)
+            finally:
+                if mount != rootfs.mask:
+                    posix.close(mount)
 
     def _empty_directory(self, rootfs: Rootfs, kernel: Kernel) -> int:
         """Return a detached empty directory; all of them are one file system."""

@@ -1,7 +1,7 @@
 """The documents of runtime-spec 1.3.0 as records: config.json, state, features.
 
-Reading is strict and tells every fault at once; `validate` and `unsupported`, each in the module
-of its name, judge what the types cannot say.
+Reading is strict and tells every fault at once; `validate`, in the module of its name, judges what
+the types cannot say.
 """
 
 from __future__ import annotations

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from .._record import Record
 from .state import VERSION
-from .unsupported import is_supported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Cgroup(Record):
@@ -153,43 +156,55 @@ def features(
 def _hooks() -> tuple[str, ...]:
     from .hooks import Hooks
 
-    return tuple([key for _, key, _, _ in Hooks._fields if is_supported(f"hooks.{key}")])
+    return tuple([key for _, key, _, _ in Hooks._fields])
+
+
+def _declares(record: Any, key: str) -> bool:
+    """Tell whether documents may have the property: what is declared is acted on."""
+    return any([field == key for _, field, _, _ in record._fields])
 
 
 def _linux(
     capabilities: tuple[str, ...], seccomp_flags: tuple[str, ...], *, seccomp: bool, systemd: bool
 ) -> Linux:
+    from libcgroups.resources import LinuxResources
+
+    from .linux import Linux as LinuxObject
+    from .linux import LinuxIntelRdt
+    from .mounts import Mount
+    from .process import Process
     from .rules.linux import NAMESPACES
 
-    rdt = is_supported("linux.intelRdt")
-    has_time = is_supported("linux.namespaces[].type")
     return Linux(
-        namespaces=tuple([kind for kind in NAMESPACES if kind != "time" or has_time]),
+        namespaces=NAMESPACES,
         capabilities=capabilities,
         cgroup=Cgroup(
             v1=True,
             v2=True,
             systemd=systemd,
             systemd_user=systemd,
-            rdma=is_supported("linux.resources.rdma"),
+            rdma=_declares(LinuxResources, "rdma"),
         ),
         seccomp=_seccomp(seccomp_flags) if seccomp else Seccomp(enabled=False),
-        apparmor=Apparmor(enabled=is_supported("process.apparmorProfile")),
-        selinux=Selinux(enabled=is_supported("process.selinuxLabel")),
+        apparmor=Apparmor(enabled=_declares(Process, "apparmorProfile")),
+        selinux=Selinux(enabled=_declares(Process, "selinuxLabel")),
         memory_policy=_memory_policy(),
-        intel_rdt=IntelRdt(enabled=rdt, schemata=rdt, monitoring=rdt),
-        mount_extensions=MountExtensions(idmap=IDMap(enabled=is_supported("mounts[].options"))),
-        net_devices=NetDevices(enabled=is_supported("linux.netDevices")),
+        intel_rdt=IntelRdt(
+            enabled=_declares(LinuxObject, "intelRdt"),
+            schemata=_declares(LinuxIntelRdt, "schemata"),
+            monitoring=_declares(LinuxIntelRdt, "enableMonitoring"),
+        ),
+        mount_extensions=MountExtensions(idmap=IDMap(enabled=_declares(Mount, "uidMappings"))),
+        net_devices=NetDevices(enabled=_declares(LinuxObject, "netDevices")),
     )
 
 
 def _seccomp(supported_flags: tuple[str, ...]) -> Seccomp:
     from libseccomp.constants import ACTIONS, ARCHITECTURES, FLAGS, OPERATORS
 
-    has_notify = is_supported("linux.seccomp")
     return Seccomp(
         enabled=True,
-        actions=tuple(sorted([a for a in ACTIONS if a != "SCMP_ACT_NOTIFY" or has_notify])),
+        actions=tuple(sorted(ACTIONS)),
         operators=tuple(sorted(OPERATORS)),
         archs=tuple(sorted(ARCHITECTURES)),
         known_flags=tuple(sorted(FLAGS)),
@@ -198,8 +213,6 @@ def _seccomp(supported_flags: tuple[str, ...]) -> Seccomp:
 
 
 def _memory_policy() -> MemoryPolicy:
-    if not is_supported("linux.memoryPolicy"):
-        return MemoryPolicy(modes=(), flags=())
     from .rules.rare import MEMORY_FLAGS, MEMORY_MODES
 
     return MemoryPolicy(modes=tuple(MEMORY_MODES), flags=tuple(MEMORY_FLAGS))

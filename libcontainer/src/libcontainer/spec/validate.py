@@ -83,10 +83,10 @@ def _annotations(spec: Spec) -> Iterator[str]:
     given = spec.annotations or {}
     if "" in given:
         yield "$.annotations: a key is empty"
-    if any([key.startswith("run.oci.") for key in given]):
+    if any([key.startswith(("run.oci.", "module.wasm.", "krun.")) for key in given]):
         from .rules import annotations as rules  # rare
 
-        yield from rules.faults(given)
+        yield from rules.faults(given, spec.process.args if spec.process is not None else ())
 
 
 def _names(spec: Spec) -> Iterator[str]:

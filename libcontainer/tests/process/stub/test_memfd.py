@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from libcontainer.process.stub.image import Address, Call, Pointers, Struct, build_image
-from libcontainer.process.stub.memfd import sealed, unlinked
+from libcontainer.process.stub.memfd import Spare, sealed
 
 ARCH = os.uname().machine
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
@@ -201,7 +201,7 @@ class TestOtherKernels:
 
     def test_host_that_refuses_executable_memfds(self):
         """
-        `vm.memfd_noexec` = 2 is EACCES, so that a caller can take an unlinked file instead.
+        `vm.memfd_noexec` = 2 is EACCES.
         """
         program = """if True:
             import os
@@ -217,17 +217,17 @@ class TestOtherKernels:
         assert said == "13 memfd_create: Permission denied"
 
 
-class TestUnlinked:
-    def test_content_and_mode(self, tmp_path):
+class TestSpare:
+    def test_content_and_mode(self, tmp_path, no_leak):
         """
-        The file holds the image, has no name and mode 0511, and is open for reading only.
+        The file holds the image, has no name and mode 0511, and cannot be read or written by it.
         """
-        fd = unlinked(empty(), folder=str(tmp_path))
+        fd = Spare((str(tmp_path),)).fill(empty())
 
         found = os.fstat(fd)
-        assert os.pread(fd, 1 << 20, 0) == empty()
         assert (stat.S_IMODE(found.st_mode), found.st_nlink) == (0o511, 0)
-        assert fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+        assert found.st_size == len(empty())
+        assert fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_PATH
         assert not os.get_inheritable(fd)
         assert not list(tmp_path.iterdir())
         os.close(fd)
@@ -236,8 +236,20 @@ class TestUnlinked:
         """
         No writer is left, so it can be executed.
         """
-        fd = unlinked(empty(), folder=str(tmp_path))
+        fd = Spare((str(tmp_path),)).fill(empty())
 
+        assert run(fd) == 127
+        os.close(fd)
+
+    def test_it_stands_aside(self, tmp_path, no_leak):
+        """
+        Its numbers may be wanted for others.
+        """
+        spare = Spare((str(tmp_path),))
+        spare.stand_aside(50)
+
+        assert min(spare.writer, spare.handle) >= 50
+        fd = spare.fill(empty())
         assert run(fd) == 127
         os.close(fd)
 
@@ -245,26 +257,29 @@ class TestUnlinked:
         """
         Nobody can link the file into a folder.
         """
-        fd = unlinked(empty(), folder=str(tmp_path))
+        spare = Spare((str(tmp_path),))
 
         proc = os.open("/proc/self/fd", os.O_RDONLY)
-        with pytest.raises(FileNotFoundError):  # with a folder's fd Python follows the link
-            os.link(str(fd), tmp_path / "name", src_dir_fd=proc, follow_symlinks=True)
+        for fd in (spare.writer, spare.handle):
+            with pytest.raises(FileNotFoundError):  # with a folder's fd Python follows the link
+                os.link(str(fd), tmp_path / "name", src_dir_fd=proc, follow_symlinks=True)
         os.close(proc)
-        os.close(fd)
+        spare.close()
 
-    def test_noexec_file_system_is_refused(self, tmp_path):
+    def test_folders_that_cannot_have_it(self, tmp_path, no_leak):
         """
-        A folder on a file system mounted noexec is refused by name.
+        One mounted noexec, or not there, is passed over; without any it is refused by name.
         """
         if os.geteuid():
             pytest.skip("not root: cannot mount a file system noexec")
         program = f"""if True:
-            from libcontainer.process.stub.memfd import unlinked
+            from libcontainer.process.stub.memfd import Spare
+            noexec, none, good = {str(tmp_path)!r}, {str(tmp_path / "none")!r}, "/tmp"
+            Spare((noexec, none, good)).close()
             try:
-                unlinked(b"x", folder={str(tmp_path)!r})
+                Spare((noexec, none))
             except OSError as e:
-                print(e.errno, e.strerror, e.filename)
+                print(e.errno, e.strerror)
         """
         script = 'mount -t tmpfs -o noexec none "$0" && exec "$1" -c "$2"'
 
@@ -275,11 +290,38 @@ class TestUnlinked:
             check=True,
         )
 
-        assert done.stdout == f"13 make an executable file: mounted noexec {tmp_path}\n"
+        assert done.stdout == (
+            "13 memfds may not be executed (vm.memfd_noexec), "
+            f"nor files in {tmp_path}, {tmp_path}/none\n"
+        )
 
-    def test_missing_folder_is_refused(self, tmp_path):
+
+class TestExecutable:
+    PROGRAM = """if True:
+        import os
+        from libcontainer.process.stub.image import build_image
+        from libcontainer.process.stub.memfd import executable, is_refused
+        image = build_image([], arch=os.uname().machine, report_fd=3)
+        fd = executable(image, name="stub")
+        print(is_refused(), os.readlink(f"/proc/self/fd/{fd}"), flush=True)
+        os.execve(fd, ["stub"], {})
+    """
+
+    @pytest.mark.parametrize(
+        ("allowed", "said"), [("0", "False /memfd:stub (deleted)"), ("2", "True /run/#")]
+    )
+    def test_either_way_it_runs(self, allowed, said):
         """
-        The folder has to be there.
+        A sealed memfd, or where vm.memfd_noexec forbids that an unnamed file on disk.
         """
-        with pytest.raises(FileNotFoundError):
-            unlinked(empty(), folder=str(tmp_path / "none"))
+        if os.geteuid() or not os.path.exists("/proc/sys/vm/memfd_noexec"):
+            pytest.skip("needs root and Linux 6.3")
+        script = 'echo "$0" >/proc/sys/vm/memfd_noexec && exec "$1" -c "$2"'
+        isolated = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", script, allowed]
+
+        done = subprocess.run(
+            [*isolated, sys.executable, self.PROGRAM], capture_output=True, text=True
+        )
+
+        assert done.returncode == 127, done.stderr
+        assert done.stdout.replace("/tmp/#", "/run/#").startswith(said)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..main import enable_site
+from liboci_cli.completion import completion_script
+
 from ..output import BadOption, write
 
 TYPE_CHECKING = False
@@ -16,8 +17,5 @@ def run(options: GlobalArgs, args: CompletionArgs) -> int:
     shell = args.name or args.shell
     if shell is None:
         raise BadOption("which shell: bash, zsh or fish")
-    enable_site()
-    from liboci_cli.people import completion_script  # click: 40 ms
-
     write(completion_script(shell, "pyoci"))
     return 0

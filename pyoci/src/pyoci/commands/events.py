@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 def run(options: GlobalArgs, args: EventsArgs) -> int:
     """Print a line for each; on a terminal keep a table up to date instead."""
     interval = duration("interval", args.interval)
-    found = events(args.id, root=state_root(options), interval=None if args.stats else interval)
-    if not args.stats and posix.isatty(1):
+    live = not args.stats and posix.isatty(1)
+    found = events(
+        args.id,
+        root=state_root(options),
+        interval=None if args.stats else interval,
+        at_once=live,
+    )
+    if live:
         from ..live import show
 
         return show(args.id, found)

@@ -40,7 +40,7 @@ def _options(options: GlobalArgs, args: ExecArgs) -> ExecOptions:
 
 
 def _changes(args: ExecArgs) -> Changes:
-    uid, gid = (None, None) if args.user is None else _user(args.user)
+    uid, gid = _user(args.user) if args.user else (None, None)  # empty is not given, as in runc
     return Changes(
         args=args.command,
         cwd=args.cwd,

@@ -7,7 +7,6 @@ from errno import ENOENT
 
 from libcontainer import codec
 from libcontainer.ops.list import list_containers
-from libcontainer.state import container_ids
 
 from ..output import BadOption, state_root, write
 
@@ -25,15 +24,13 @@ def run(options: GlobalArgs, args: ListArgs) -> int:
     """Print a table, JSON, or ids only."""
     root = state_root(options)
     try:
-        if args.quiet:
-            write("".join([id + "\n" for id in container_ids(root)]))
-            return 0
         found = list_containers(root=root, unreadable=_tell)
     except OSError as e:
         if e.errno != ENOENT or options.root is not None:
             raise BadOption(f"open {root}: {(e.strerror or '').lower()}") from e
         found = ()  # nobody has created one yet
     if args.quiet:
+        write("".join([c["id"] + "\n" for c in found]))
         return 0
     if args.format == "json":
         write(codec.dumps(list(found)) + "\n")

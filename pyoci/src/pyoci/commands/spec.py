@@ -8,7 +8,7 @@ from libcontainer import codec
 from libcontainer.spec.default import default_spec
 from libcontainer.spec.write import without_defaults
 
-from ..output import BadOption
+from ..output import BadOption, write_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 def run(options: GlobalArgs, args: SpecArgs) -> int:
     """Write it; one that is there is never overwritten."""
     if args.bundle is not None:
-        posix.chdir(args.bundle)
+        try:
+            posix.chdir(args.bundle)
+        except OSError as e:
+            raise BadOption(f"chdir {args.bundle}: {(e.strerror or '').lower()}") from e
     document = default_spec(
         rootless=args.rootless,
         cgroup2=posix.access("/sys/fs/cgroup/cgroup.controllers", posix.F_OK),
@@ -32,6 +35,12 @@ def run(options: GlobalArgs, args: SpecArgs) -> int:
         fd = posix.open(args.file, flags, 0o666)
     except FileExistsError:
         raise BadOption(f"File {args.file} exists. Remove it first") from None
-    posix.write(fd, text.encode())
-    posix.close(fd)
+    except OSError as e:
+        raise BadOption(f"open {args.file}: {(e.strerror or '').lower()}") from e
+    try:
+        write_to(fd, text)
+    except OSError as e:
+        raise BadOption(f"write {args.file}: {(e.strerror or '').lower()}") from e
+    finally:
+        posix.close(fd)
     return 0

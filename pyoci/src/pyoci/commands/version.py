@@ -1,4 +1,4 @@
-"""--version: what is installed, in the lines that engines read."""
+"""version, --version: what is installed, in the lines that engines read."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .image import Address, Buffer, Call, Pointers, Result, Struct, build_image
-    from .memfd import sealed, unlinked
+    from .memfd import executable, sealed
     from .report import read_failure, read_pid
 else:
 
@@ -33,8 +33,8 @@ else:
         "build_image": "image",
         "read_failure": "report",
         "read_pid": "report",
+        "executable": "memfd",
         "sealed": "memfd",
-        "unlinked": "memfd",
     }
 
 __all__ = [
@@ -47,6 +47,6 @@ __all__ = [
     "build_image",
     "read_failure",
     "read_pid",
+    "executable",
     "sealed",
-    "unlinked",
 ]

@@ -7,8 +7,8 @@ not replaced it yet.  So what is exec'ed is a copy of its own, that nobody can w
 * mode 0511 lets it be executed but not read.  Executed by credentials that cannot read it (those
   of another user namespace), the kernel keeps the process non-dumpable and its memory out of
   reach of that namespace's CAP_SYS_PTRACE;
-* where memfds may not be executed (`vm.memfd_noexec` = 2, some security modules) an unnamed file
-  on disk serves.  Damage to it would harm nobody else.
+* where memfds may not be executed (`vm.memfd_noexec` = 2) an unnamed file on disk serves.  Damage
+  to it would harm nobody else.
 
 Both are exec'ed by their descriptor: `posix.execve(fd, argv, env)` is execveat with AT_EMPTY_PATH
 in glibc 2.34 and later and in musl, and needs no /proc.  The descriptor may be close-on-exec.
@@ -28,6 +28,7 @@ _MFD_EXEC = 0x10
 _F_SEAL_EXEC = 0x20
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 _MODE = 0o511
+_O_PATH = 0o10000000  # asm-generic/fcntl.h
 
 
 def sealed(image: bytes, *, name: str) -> int:
@@ -47,29 +48,83 @@ def sealed(image: bytes, *, name: str) -> int:
     return fd
 
 
-def unlinked(image: bytes, *, folder: str) -> int:
-    """Return an unnamed file of mode 0511 in `folder` that holds `image`; the caller closes it.
+def executable(image: bytes, *, name: str) -> int:
+    """Return a file to be exec'ed, in whichever way this host takes one: sealed, or unnamed.
 
-    Raises OSError; EACCES if the file system is mounted noexec, EOPNOTSUPP if it has no unnamed
-    files.  Needs /proc.
+    Raises OSError.
     """
-    if posix.statvfs(folder).f_flag & posix.ST_NOEXEC:
-        raise OSError(errno.EACCES, "make an executable file: mounted noexec", folder)
-    # O_EXCL: never to be given a name.
-    flags = posix.O_TMPFILE | posix.O_RDWR | posix.O_EXCL | posix.O_CLOEXEC
-    writer = posix.open(folder, flags, 0o700)
+    if not is_refused():
+        return sealed(image, name=name)
+    spare = Spare()
+    return spare.fill(image)
+
+
+def is_refused() -> bool:
+    """Whether no memfd may be executed in our pid namespace.
+
+    Kernel: Documentation/admin-guide/sysctl/vm.rst, memfd_noexec; Linux 6.3.
+    """
     try:
-        _write(writer, image)
-        posix.fchmod(writer, _MODE)
-        fd = posix.open(f"/proc/self/fd/{writer}", posix.O_RDONLY | posix.O_CLOEXEC)
-        try:
-            _require_same(writer, fd, folder)
-        except BaseException:
-            posix.close(fd)
-            raise
+        fd = posix.open("/proc/sys/vm/memfd_noexec", posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return posix.read(fd, 16).strip() == b"2"
     finally:
-        posix.close(writer)
-    return fd
+        posix.close(fd)
+
+
+class Spare:
+    """An unnamed file that is filled and exec'ed where no folder of the host is in sight.
+
+    Whoever opened it and hands it on closes it first: with a writer left nobody can exec it.
+    """
+
+    def __init__(self, folders: tuple[str, ...] = ("/run", "/tmp", "/var/tmp")) -> None:
+        """Take the first of the folders that has executable files.  Raises OSError."""
+        self.writer = self.handle = -1
+        for folder in folders:
+            try:
+                self._open(folder)
+                return
+            except OSError:
+                self.close()
+        text = f"memfds may not be executed (vm.memfd_noexec), nor files in {', '.join(folders)}"
+        raise OSError(errno.EACCES, text, "the stub")
+
+    def _open(self, folder: str) -> None:
+        if posix.statvfs(folder).f_flag & posix.ST_NOEXEC:
+            raise OSError(errno.EACCES, "mounted noexec", folder)
+        # O_EXCL: never to be given a name.
+        flags = posix.O_TMPFILE | posix.O_RDWR | posix.O_EXCL | posix.O_CLOEXEC
+        self.writer = posix.open(folder, flags, 0o700)
+        self.handle = posix.open(f"/proc/self/fd/{self.writer}", _O_PATH | posix.O_CLOEXEC)
+        _require_same(self.writer, self.handle, folder)
+
+    def stand_aside(self, lowest: int) -> None:
+        """Move to numbers from `lowest` on."""
+        writer, handle = [
+            fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest) for fd in (self.writer, self.handle)
+        ]
+        self.close()
+        self.writer, self.handle = writer, handle
+
+    def fill(self, image: bytes) -> int:
+        """Write the image; return what is exec'ed.  Once."""
+        try:
+            _write(self.writer, image)
+            posix.fchmod(self.writer, _MODE)
+            fd, self.handle = self.handle, -1
+            return fd
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of it."""
+        for fd in (self.writer, self.handle):
+            if fd >= 0:
+                posix.close(fd)
+        self.writer = self.handle = -1
 
 
 def _memfd(name: str) -> int:
@@ -104,8 +159,8 @@ def _seal(fd: int) -> None:
 
 
 def _require_same(writer: int, fd: int, folder: str) -> None:
-    """Raise unless `fd` is the file behind `writer`, unnamed, regular and of our mode."""
+    """Raise unless `fd` is the file behind `writer`, unnamed and regular."""
     made, found = posix.fstat(writer), posix.fstat(fd)
     same = (made.st_dev, made.st_ino) == (found.st_dev, found.st_ino)
-    if not same or found.st_nlink or found.st_mode != stat.S_IFREG | _MODE:
+    if not same or found.st_nlink or not stat.S_ISREG(found.st_mode):
         raise OSError(errno.ESTALE, "make an executable file: not the file that was made", folder)

@@ -38,22 +38,31 @@ def is_bind(mount: Mount) -> bool:
     return "bind" in mount.options or "rbind" in mount.options or mount.type == "bind"
 
 
-def refused_destination(mount: Mount, path: str, root: str) -> str | None:
-    """Say why `mount` may not go to `path`, absolute inside the root `root`; None if it may."""
+def refused_destination(destination: str, path: str, root: str, *, procfs: bool) -> str | None:
+    """Say why nothing may be mounted on `destination`; None if it may.
+
+    It is `path`, absolute inside the root `root`.  `procfs` is for what may cover /proc.
+    """
     if path == "/":
-        return f"mountpoint {quote(mount.destination)} is on the top of rootfs {quote(root)}"
-    if path == "/proc" and not (mount.type == "proc" or is_bind(mount)):
-        return f"{quote(mount.destination)} cannot be mounted because it is not of type proc"
+        return f"mountpoint {quote(destination)} is on the top of rootfs {quote(root)}"
+    if path == "/proc" and not procfs:
+        return f"{quote(destination)} cannot be mounted because it is not of type proc"
     if path.startswith("/proc/") and path not in PROC_FILES:
-        return f"{quote(mount.destination)} cannot be mounted because it is inside /proc"
+        return f"{quote(destination)} cannot be mounted because it is inside /proc"
     return None
 
 
-def faults(spec: Spec) -> Iterator[str]:
-    """Yield what is wrong with the document's mounts."""
+def faults(spec: Spec, path: str = "$.mounts") -> Iterator[str]:
+    """Yield what is wrong with the document's mounts, which came from `path`."""
     linux = spec.linux or Linux()
-    each = [_mount(m, spec, linux, f"$.mounts[{i}]") for i, m in enumerate(spec.mounts)]
+    each = [_mount(m, spec, linux, f"{path}[{i}]") for i, m in enumerate(spec.mounts)]
     yield from apart(_namespace(spec, linux), *each)
+
+
+def destination_faults(spec: Spec, path: str) -> Iterator[str]:
+    """Yield what is wrong with the places alone of the document's mounts."""
+    each = [_destination(m, spec, f"{path}[{i}]") for i, m in enumerate(spec.mounts)]
+    yield from apart(_namespace(spec, spec.linux or Linux()), *each)
 
 
 def _namespace(spec: Spec, linux: Linux) -> Iterator[str]:
@@ -69,9 +78,13 @@ def _mount(mount: Mount, spec: Spec, linux: Linux, path: str) -> Iterator[str]:
 
 def _destination(mount: Mount, spec: Spec, path: str) -> Iterator[str]:
     root = spec.root.path if spec.root else ""
+    # What a bind shows is looked at when it is made.
+    procfs = mount.type == "proc" or is_bind(mount)
     if not mount.destination:
         yield f"{path}.destination: empty"
-    elif reason := refused_destination(mount, clean(mount.destination), root):
+    elif reason := refused_destination(
+        mount.destination, clean(mount.destination), root, procfs=procfs
+    ):
         yield reason
 
 

@@ -77,6 +77,11 @@ def _net_devices(linux: Linux) -> Iterator[str]:
     if devices and not any([n.type == "network" for n in linux.namespaces]):
         yield "unable to move network devices without a NET namespace"
     yield from apart(*[_net_device(name, device) for name, device in devices.items()])
+    targets = [device.name or name for name, device in devices.items()]
+    for target in dict.fromkeys(targets):
+        # The kernel fills in another number for each %d.
+        if "%d" not in target and targets.count(target) > 1:
+            yield f"$.linux.netDevices: more than one device is to be called {quote(target)}"
 
 
 def _net_device(name: str, device: LinuxNetDevice) -> Iterator[str]:
