@@ -49,6 +49,7 @@ class ExecOptions:
         cgroup: tuple[str, ...] = (),
         ignore_paused: bool = False,
         forward_signals: bool = False,
+        reap_orphans: bool = False,
         hold_signals: bool = False,
     ) -> None:
         """`process` is the text of a process object, which then is all that counts of it.
@@ -56,9 +57,10 @@ class ExecOptions:
         `stdio` are descriptors that it gets as 0, 1, 2, 3 ...; `preserve_fds` counts those from 3
         on that it gets under their own number.
         `forward_signals` makes the program stand for the process while it waits: its signals go
-        there, and its terminal shows the process's.  `hold_signals` leaves signals blocked once
-        the process runs, or has ended: for a program that then leaves, and must not say that it
-        failed.
+        there, and its terminal shows the process's.  With `reap_orphans` every child of it is
+        reaped meanwhile: for a program that has no other children.  `hold_signals` leaves signals
+        blocked once the process runs, or has ended: for a program that then leaves, and must not
+        say that it failed.
         """
         self.root = root
         self.process = process
@@ -71,6 +73,7 @@ class ExecOptions:
         self.cgroup = cgroup
         self.ignore_paused = ignore_paused
         self.forward_signals = forward_signals
+        self.reap_orphans = reap_orphans
         self.hold_signals = hold_signals
 
 
@@ -149,6 +152,10 @@ def _check(process: Process, spec: Spec, options: ExecOptions) -> None:
         raise SpecError((_DETACHED,))
     if not process.terminal and options.console_socket is not None:
         raise SpecError((_NO_TTY,))
+    if process.terminal and shown and options.console_socket is None:
+        from ..terminal import require_terminal  # not for engines
+
+        require_terminal()
     if len(options.stdio) == 3:
         check_preserved(options.preserve_fds)
 
@@ -194,7 +201,7 @@ class _Execution:
             # Shown before it runs: its first words are to come out like the others.
             with shown(master if master >= 0 else None) as terminal:
                 pid = self._enter(hold=True)
-                with Foreground(pid, terminal) as foreground:
+                with Foreground(pid, terminal, reap_orphans=options.reap_orphans) as foreground:
                     set_mask(before)
                     status = foreground.wait()
                     _hold_signals()

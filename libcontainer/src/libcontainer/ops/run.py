@@ -7,7 +7,7 @@ import posix
 from ..foreground import Foreground, shown
 from ..handover import write_pid_file
 from ..kernel import constants as c
-from ..kernel.linux import LinuxKernel
+from ..kernel.linux import LinuxKernel, address
 from ..signals import get_mask, hold_stops, hold_stops_while_failing, set_mask
 from .create import CreateOptions, create
 from .delete import delete
@@ -24,30 +24,47 @@ def run(
     *,
     detach: bool = False,
     keep: bool = False,
-    subreaper: bool = True,
+    subreaper: bool = False,
+    reap_orphans: bool = False,
     notify_socket: str = "",
 ) -> int:
     """Run a container; return its exit status, 128 + n for a signal, 0 when detached.
 
-    In the foreground the caller's signals go to init, orphans of the container come to us, and
-    the container is deleted at its end unless `keep`.  What it says of its readiness goes to
-    `notify_socket`, if there is one; detached, we return when it is ready.
+    In the foreground the caller's signals go to init, and the container is deleted at its end
+    unless `keep`.  With `subreaper` its orphans come to us meanwhile; with `reap_orphans` every
+    child of ours is reaped when it ends: both are for a program that has no other children.  What
+    the container says of its readiness goes to `notify_socket`, if there is one; detached, we
+    return when it is ready.
     """
     # Blocked between the steps: what has been created is ours to delete, and what has ended has
     # an exit status.
     before = get_mask()
     hold, options.hold_signals = options.hold_signals, True
+    # Before the clone: a container that ends at once must find us.
+    adopts = subreaper and not detach and _become_subreaper()
     try:
         if not notify_socket:
-            return _run(id, options, before, detach, keep, subreaper)
+            return _run(id, options, before, detach, keep, reap_orphans)
         from ..readiness import Readiness, announce  # rare
 
         announce(id, options)
         with Readiness(notify_socket, f"{options.root}/{id}") as ready:
-            return _run(id, options, before, detach, keep, subreaper, ready)
+            return _run(id, options, before, detach, keep, reap_orphans, ready)
     finally:
+        if adopts:
+            LinuxKernel().prctl(c.PR_SET_CHILD_SUBREAPER, 0)
         if not hold:
             set_mask(before)
+
+
+def _become_subreaper() -> bool:
+    """Adopt orphans from now on; False if we do so anyhow."""
+    kernel, found = LinuxKernel(), bytearray(4)
+    kernel.prctl(c.PR_GET_CHILD_SUBREAPER, address(found))
+    if any(found):
+        return False
+    kernel.prctl(c.PR_SET_CHILD_SUBREAPER, 1)
+    return True
 
 
 def _run(
@@ -56,14 +73,11 @@ def _run(
     before: set[int],
     detach: bool,
     keep: bool,
-    subreaper: bool,
+    reap_orphans: bool,
     ready: Readiness | None = None,
 ) -> int:
     """Run it; what asks us to stop is blocked at the end, and `before` restored meanwhile."""
     pid_file, options.pid_file = options.pid_file, None
-    if subreaper and not detach:
-        # Before the clone: a container that ends at once must find us.
-        LinuxKernel().prctl(c.PR_SET_CHILD_SUBREAPER, 1)
     masters: list[int] = []
     if options.console_socket is None and not detach:
         options.on_terminal, options.foreground = masters.append, True
@@ -78,13 +92,14 @@ def _run(
             return 0
         with (
             shown(masters[0] if masters else None) as terminal,
-            Foreground(pid, terminal) as foreground,
+            Foreground(pid, terminal, reap_orphans=reap_orphans) as foreground,
         ):
             _start(id, options, pid, pid_file, ready)
-            if ready is not None:
-                ready.pass_on_beside(foreground.pidfd)
+            beside = 0 if ready is None else ready.pass_on_beside(foreground.pidfd)
             status = foreground.wait()
             hold_stops()
+            if beside and not reap_orphans:
+                posix.waitpid(beside, 0)  # it ends with the container
     except BaseException:
         hold_stops_while_failing()
         delete(id, root=options.root, force=True)

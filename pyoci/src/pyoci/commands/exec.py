@@ -34,6 +34,7 @@ def _options(options: GlobalArgs, args: ExecArgs) -> ExecOptions:
         cgroup=args.cgroup,
         ignore_paused=args.ignore_paused,
         forward_signals=not args.detach,
+        reap_orphans=True,
         hold_signals=True,
     )
 

@@ -21,5 +21,6 @@ def run(options: GlobalArgs, args: RunArgs) -> int:
         detach=args.detach,
         keep=args.keep,
         subreaper=not args.no_subreaper,
+        reap_orphans=True,
         notify_socket=environment("NOTIFY_SOCKET"),
     )
