@@ -217,6 +217,34 @@ def test_a_refused_attribute_is_named(workshop):
     assert "set the scheduler to SCHED_DEADLINE: invalid argument" in container.created.stderr
 
 
+def test_a_refused_real_time_policy_is_explained(workshop):
+    """
+    On cgroup v1 it takes a share of the time, which nothing else says.
+    """
+    if not Path("/sys/fs/cgroup/cpu/cpu.rt_runtime_us").exists():
+        pytest.skip("needs cgroup v1 with real-time group scheduling")
+    config = workshop.config("true")
+    config["process"]["scheduler"] = {"policy": "SCHED_FIFO", "priority": 1}
+
+    result = workshop.run(config)
+
+    assert result.status == 1
+    assert "(on cgroup v1 it needs resources.cpu.realtimeRuntime)" in result.stderr
+
+
+def test_a_refused_memory_policy_is_named(workshop):
+    """
+    Mode and nodes are what may be wrong.
+    """
+    config = workshop.config("true")
+    config["linux"]["memoryPolicy"] = {"mode": "MPOL_BIND", "nodes": "1000"}
+
+    result = workshop.run(config)
+
+    text = "set the memory policy to MPOL_BIND of nodes 1000: invalid argument"
+    assert (result.status, result.stderr) == (1, f"run failed: {text}\n")
+
+
 def test_the_runtime_keeps_its_own(workshop):
     """
     What is set by pid is never set of the runtime itself.

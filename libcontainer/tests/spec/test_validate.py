@@ -106,8 +106,12 @@ PROCESS = rows(
     ("relative cwd", {"cwd": "tmp"}, "Cwd must be an absolute path"),
     ("no args", {"args": []}, "args must not be empty"),
     ("env", {"env": ["A=", "B=c=d", "A=2"]}),
-    ("env without value", {"env": ["A"]}, "invalid environment variable: missing '='"),
-    ("env without name", {"env": ["=x"]}, "invalid environment variable: name cannot be empty"),
+    ("env without value", {"env": ["A"]}, "invalid environment variable: missing '=': \"A\""),
+    (
+        "env without name",
+        {"env": ["=x"]},
+        'invalid environment variable: name cannot be empty: "=x"',
+    ),
     ("rlimit", {"rlimits": [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": MASK}]}),
     (
         "unknown rlimit",
@@ -134,8 +138,8 @@ PROCESS = rows(
     (
         "odd affinity",
         {"execCPUAffinity": {"initial": "0-9999999999", "final": "3-1"}},
-        '$.process.execCPUAffinity.initial: not a list of CPUs, got "0-9999999999"',
-        '$.process.execCPUAffinity.final: not a list of CPUs, got "3-1"',
+        '$.process.execCPUAffinity.initial: not a list of CPUs below 65536, got "0-9999999999"',
+        '$.process.execCPUAffinity.final: not a list of CPUs below 65536, got "3-1"',
     ),
 )
 
@@ -441,7 +445,7 @@ SYSCTL = rows(
     (
         "sysctl of the host's users",
         {"sysctl": {"user.max_pid_namespaces": "1"}},
-        "setting ucounts without a user namespace not allowed",
+        'setting ucounts without a user namespace not allowed: sysctl "user.max_pid_namespaces"',
     ),
 )
 SYSCTL += rows(
@@ -653,12 +657,12 @@ RARE = rows(
     (
         "memory policy nodes",
         {"memoryPolicy": {"mode": "MPOL_BIND", "nodes": "x"}},
-        '$.linux.memoryPolicy.nodes: not a list, got "x"',
+        '$.linux.memoryPolicy.nodes: not a list of nodes below 65536, got "x"',
     ),
     (
         "memory policy nodes that no kernel has",
         {"memoryPolicy": {"mode": "MPOL_LOCAL", "nodes": "0-9999999999"}},
-        '$.linux.memoryPolicy.nodes: not a list, got "0-9999999999"',
+        '$.linux.memoryPolicy.nodes: not a list of nodes below 65536, got "0-9999999999"',
     ),
     (
         "memory policy with nodes",

@@ -66,9 +66,9 @@ def _args(process: Process) -> Iterator[str]:
 def _env(process: Process) -> Iterator[str]:
     for text in process.env:
         if "=" not in text:
-            yield "invalid environment variable: missing '='"
+            yield f"invalid environment variable: missing '=': {quote(text)}"
         elif text[0] == "=":
-            yield "invalid environment variable: name cannot be empty"
+            yield f"invalid environment variable: name cannot be empty: {quote(text)}"
 
 
 def _ids(process: Process, path: str) -> Iterator[str]:
@@ -128,4 +128,4 @@ def _affinity(process: Process, path: str) -> Iterator[str]:
         return
     for key, cpus in (("initial", affinity.initial), ("final", affinity.final)):
         if cpus and not is_list_format(cpus):
-            yield f"{path}.{key}: not a list of CPUs, got {quote(cpus)}"
+            yield f"{path}.{key}: not a list of CPUs below 65536, got {quote(cpus)}"
