@@ -134,6 +134,14 @@ PROCESS = rows(
         {"oomScoreAdj": 1001},
         "$.process.oomScoreAdj: must be between -1000 and 1000, got 1001",
     ),
+    ("terminal", {"terminal": True, "consoleSize": {"height": 0, "width": 65535}}),
+    (
+        "size of a terminal",
+        {"terminal": True, "consoleSize": {"height": 65536, "width": 10**9}},
+        "$.process.consoleSize.height: must not be above 65535, got 65536",
+        "$.process.consoleSize.width: must not be above 65535, got 1000000000",
+    ),
+    ("size of no terminal", {"consoleSize": {"height": 65536, "width": 2**63}}),
     ("affinity", {"execCPUAffinity": {"initial": "0-3, 7", "final": "0"}}),
     (
         "odd affinity",
