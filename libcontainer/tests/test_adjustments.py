@@ -114,7 +114,7 @@ def test_a_scheduler_comes_last_with_all_its_numbers(kernel):
         }
     )
 
-    adjust(scheduling(process, cpuset=False), 42, kernel)
+    adjust(scheduling(process, cpuset=False, real_time=False), 42, kernel)
 
     assert kernel.names == ["ioprio_set", "sched_setattr"]
     assert kernel.calls[0][1] == (42, 2, 4)
@@ -132,6 +132,18 @@ def test_a_refused_deadline_beside_a_cpuset_is_explained():
 
     assert SchedulerPolicy(6).refusal(errno.EPERM) == plain
     assert SchedulerPolicy(6, cpuset=True).refusal(errno.EPERM) == plain + why
+
+
+def test_a_refused_real_time_policy_is_explained():
+    """
+    A cgroup of v1 without a share of the time takes no process of these policies.
+    """
+    plain = "set the scheduler to SCHED_FIFO: operation not permitted"
+    why = " (on cgroup v1 it needs resources.cpu.realtimeRuntime)"
+
+    assert SchedulerPolicy(1, priority=1).refusal(errno.EPERM) == plain + why
+    assert SchedulerPolicy(1, priority=1, real_time=True).refusal(errno.EPERM) == plain
+    assert SchedulerPolicy(0, nice=-1).refusal(errno.EPERM) == plain.replace("FIFO", "OTHER")
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_names_and_loopback(kernel, apply, step, call, text):
     assert step.describe() == text
 
     kernel.fail[call[0]] = errno.EPERM
-    with pytest.raises(StepFailed, match=f"^{text}: {call[0]}: operation not permitted$"):
+    with pytest.raises(StepFailed, match=rf"^{text}: (link_up: )?operation not permitted$"):
         apply(step)
 
 
@@ -105,7 +105,9 @@ def test_a_sysctl_that_is_not_there(apply, no_leak, key, code):
     """
     The key is named.
     """
-    with pytest.raises(StepFailed, match="write sysctl kernel.*openat2: no such file") as e:
+    with pytest.raises(
+        StepFailed, match=r"^write sysctl kernel.* = 1: no such file or directory$"
+    ) as e:
         apply(Sysctl(key, "1"))
 
     assert e.value.errno == code
@@ -119,7 +121,9 @@ def test_a_value_that_the_kernel_refuses(privately):
 
     def body():
         kernel = LinuxKernel()
-        with pytest.raises(StepFailed, match="write sysctl kernel.shmmni = x: write: inv") as e:
+        with pytest.raises(
+            StepFailed, match="^write sysctl kernel.shmmni = x: invalid argument$"
+        ) as e:
             apply_all([Sysctl("kernel.shmmni", "x")], Rootfs(kernel, "/"), kernel)
         assert e.value.errno == errno.EINVAL
 

@@ -17,7 +17,7 @@ from libcgroups.resources import LinuxCPU, LinuxResources
 from libcontainer._record import BadDocument, Record, faults, i32, key, u16, u64
 from libcontainer.spec.document import Spec
 from libcontainer.spec.linux import Linux
-from libcontainer.spec.process import Box, Process, User
+from libcontainer.spec.process import Process, User
 from libseccomp.profile import LinuxSeccomp
 
 FIXTURES = sorted((Path(__file__).parent / "data/configs").glob("*.json"))
@@ -337,12 +337,3 @@ class Wide(Record):
     """One wide field."""
 
     n: u64
-
-
-def test_a_terminal_has_the_size_of_struct_winsize():
-    """
-    A size that TIOCSWINSZ could not carry is refused by its path.
-    """
-    assert list(faults(Box, {"height": 65536, "width": 80})) == [
-        "$.height: expected u16, got 65536"
-    ]

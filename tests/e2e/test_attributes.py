@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+import signal
 import struct
 import subprocess
 from pathlib import Path
@@ -189,6 +190,51 @@ def test_exec_joins_the_session_keyring(workshop, delete_after, first):
     assert [rings(), rings()] == [found, found]
 
 
+def test_exec_has_the_memory_policy_and_the_personality(workshop, delete_after):
+    """
+    They are the container's, so each process that is added has them.
+    """
+    if not Path("/proc/self/numa_maps").exists():
+        pytest.skip("needs a kernel with NUMA, for /proc/self/numa_maps")
+    linux = {
+        "memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0"},
+        "personality": {"domain": "LINUX32"},
+    }
+    container = running(workshop, delete_after, linux=linux)
+
+    script = "cat /proc/self/personality; grep stack /proc/self/numa_maps"
+    result = container.pyoci("exec", "sh", "-c", script)
+
+    words = result.stdout.split()
+    assert (result.status, result.stderr, words[0]) == (0, "", "00000008")
+    assert "bind:0" in words
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"), [case for case in SCHEDULERS if case.id in ("batch", "deadline")]
+)
+def test_exec_has_the_scheduler(workshop, delete_after, asked, expected):
+    """
+    A process that is added runs under the document's policy, also one that forbids a fork.
+    """
+    container = running(workshop, delete_after, {"scheduler": asked})
+    file = workshop.folder / "exec.pid"
+
+    options = ("-d", "--pid-file", file)
+    result = workshop.pyoci("exec", *options, container.id, "sleep", "60")
+    if result.status and "device or resource busy" in result.stderr:
+        pytest.skip("needs time that no other deadline has been promised")
+    assert (result.status, result.stderr) == (0, "")
+
+    pid = int(file.read_text())
+    found = scheduler(pid)
+    os.kill(pid, signal.SIGKILL)
+    workshop.reap(pid)  # it is ours, and the container cannot end before it
+    assert found[:4] == expected[:4]
+    if asked["policy"] == "SCHED_DEADLINE":
+        assert found[4:] == expected[4:]
+
+
 def test_affinity_is_the_cgroups(workshop):
     """
     A runtime that is itself bound to one CPU does not bind its containers.
@@ -215,6 +261,34 @@ def test_a_refused_attribute_is_named(workshop):
 
     assert container.created.status == 1
     assert "set the scheduler to SCHED_DEADLINE: invalid argument" in container.created.stderr
+
+
+def test_a_refused_real_time_policy_is_explained(workshop):
+    """
+    On cgroup v1 it takes a share of the time, which nothing else says.
+    """
+    if not Path("/sys/fs/cgroup/cpu/cpu.rt_runtime_us").exists():
+        pytest.skip("needs cgroup v1 with real-time group scheduling")
+    config = workshop.config("true")
+    config["process"]["scheduler"] = {"policy": "SCHED_FIFO", "priority": 1}
+
+    result = workshop.run(config)
+
+    assert result.status == 1
+    assert "(on cgroup v1 it needs resources.cpu.realtimeRuntime)" in result.stderr
+
+
+def test_a_refused_memory_policy_is_named(workshop):
+    """
+    Mode and nodes are what may be wrong.
+    """
+    config = workshop.config("true")
+    config["linux"]["memoryPolicy"] = {"mode": "MPOL_BIND", "nodes": "1000"}
+
+    result = workshop.run(config)
+
+    text = "set the memory policy to MPOL_BIND of nodes 1000: invalid argument"
+    assert (result.status, result.stderr) == (1, f"run failed: {text}\n")
 
 
 def test_the_runtime_keeps_its_own(workshop):

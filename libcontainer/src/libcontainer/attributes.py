@@ -111,11 +111,11 @@ class Sysctl(Step):
         try:
             path = "sys/" + sysctl_path(self.key)
             fd = kernel.openat2(proc, path, posix.O_WRONLY | posix.O_NOFOLLOW, rule)
+        except OSError as e:
+            raise OSError(e.errno, e.strerror) from e  # the key says as much as the path
         finally:
             posix.close(proc)
         try:
             posix.write(fd, self.value.encode())
-        except OSError as e:
-            raise OSError(e.errno, f"write: {(e.strerror or '').lower()}", path) from e
         finally:
             posix.close(fd)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posix
 
 from ._record import Record, u64
+from .errors import InitFailed
 from .kernel import constants as c
 
 TYPE_CHECKING = False
@@ -77,6 +78,27 @@ class Namespaces(Record):
         Beside a new user namespace: from inside that, nobody may enter what the host owns.
         """
         return self.pid is not None and self.new("user")
+
+
+def open_namespace(join: Join) -> int:
+    """Return a descriptor of a namespace to join.  Raises InitFailed."""
+    try:
+        return posix.open(join.path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError as e:
+        raise _not_joined(join, e) from e
+
+
+def enter(kernel: Kernel, join: Join, fd: int) -> None:
+    """Join the namespace that `fd` refers to.  Raises InitFailed."""
+    try:
+        kernel.setns(fd, KINDS[join.kind][0], join.path)
+    except OSError as e:
+        raise _not_joined(join, e) from e
+
+
+def _not_joined(join: Join, e: OSError) -> InitFailed:
+    why = posix.strerror(e.errno or 0).lower()
+    return InitFailed("namespaces", e.errno, f"join the {join.kind} namespace {join.path}: {why}")
 
 
 def open_offsets() -> int:

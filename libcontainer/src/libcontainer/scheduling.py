@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .kernel import Kernel
     from .spec.process import Process
 
+_REAL_TIME = (POLICIES["SCHED_FIFO"], POLICIES["SCHED_RR"])
 _SIZE = 56  # bytes of struct sched_attr with the clamps, which stay 0; Linux 5.3
 
 
@@ -32,6 +33,7 @@ class SchedulerPolicy(Adjustment):
     deadline: u64 = 0
     period: u64 = 0
     cpuset: bool = False  # the container is limited to some CPUs
+    real_time: bool = False  # it has a share of the time for real-time policies
 
     def describe(self) -> str:
         """Name the policy."""
@@ -47,7 +49,11 @@ class SchedulerPolicy(Adjustment):
     def refusal(self, code: int) -> str:
         """Say why the kernel may have refused what looks right."""
         text = super().refusal(code)
-        if code == errno.EPERM and self.cpuset:
+        if code != errno.EPERM:
+            return text
+        if self.policy in _REAL_TIME and not self.real_time:
+            text += " (on cgroup v1 it needs resources.cpu.realtimeRuntime)"
+        elif self.cpuset:
             # A deadline is promised for all CPUs of its root domain or for none.
             text += " (a scheduler cannot be set together with resources.cpu.cpus)"
         return text
@@ -69,8 +75,12 @@ class IoPriority(Adjustment):
         kernel.ioprio_set(pid, self.class_, self.priority)
 
 
-def scheduling(process: Process, *, cpuset: bool) -> list[Adjustment]:
-    """Return what a process asks for, in the order in which it must be set."""
+def scheduling(process: Process, *, cpuset: bool, real_time: bool) -> list[Adjustment]:
+    """Return what a process asks for, in the order in which it must be set.
+
+    `cpuset` and `real_time` tell whether its cgroup is limited to some CPUs, and has a share of
+    the time for real-time policies: what a refusal is explained by.
+    """
     found: list[Adjustment] = []
     if (io := process.io_priority) is not None:
         found.append(IoPriority(IO_CLASSES[io.class_], io.priority))
@@ -89,6 +99,7 @@ def scheduling(process: Process, *, cpuset: bool) -> list[Adjustment]:
                 deadline=asked.deadline,
                 period=asked.period,
                 cpuset=cpuset,
+                real_time=real_time,
             )
         )
     return found

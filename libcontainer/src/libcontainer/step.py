@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from .rootfs.root import Rootfs
 
 _CLASSES: dict[str, Any] = {}
+# Calls that tell nothing beside the step: it does what they do.  Not those that make a mount, of
+# which one step takes several.
+_IMPLIED = (
+    *("openat2", "write", "mount", "umount2", "mknodat", "fchownat", "fchown", "fstatfs"),
+    *("sethostname", "setdomainname", "keyctl", "setns", "unshare", "prctl", "socket"),
+)
 
 
 class Step(Record):
@@ -89,10 +95,20 @@ def apply_all(steps: Iterable[Step], rootfs: Rootfs, kernel: Kernel) -> None:
 
 def failed(step: Step, e: OSError) -> StepFailed:
     """Say which step was refused, what the kernel said, and about what."""
-    reason = e.strerror or str(e)
-    if ": " not in reason:  # from the standard library, which names no call
-        reason = reason.lower()
+    said = reason(e)
     what = e.filename
     if type(what) is str and what and what not in step.describe():
-        reason += f" ({what})"
-    return StepFailed(step.describe(), e.errno, reason)
+        said += f" ({what})"
+    return StepFailed(step.describe(), e.errno, said)
+
+
+def reason(e: OSError) -> str:
+    """Return what the kernel said, for people.
+
+    The kernel's methods name their call first, which is for those who know it.
+    """
+    text = e.strerror or str(e)
+    call, colon, rest = text.partition(": ")
+    if not colon:  # from the standard library, which names no call
+        return text.lower()
+    return rest if call in _IMPLIED else text

@@ -145,9 +145,9 @@ def test_what_is_kept_over_the_exec(plan):
         Entry(
             "set_mempolicy",
             (2 | 1 << 15 | 1 << 13, "hex:0b00000000000000", 65),
-            "set the memory policy",
+            "set the memory policy to MPOL_BIND of nodes 0-1, 3",
         ),
-        Entry("personality", (8,), "set the personality"),
+        Entry("personality", (8,), "set the personality to LINUX32"),
     )
 
 

@@ -177,9 +177,9 @@ def test_environment(kernel, root, no_leak, given, expected):
 @pytest.mark.parametrize(
     ("entry", "text"),
     [
-        ("A", "invalid environment variable: missing '='"),
-        ("", "invalid environment variable: missing '='"),
-        ("=x", "invalid environment variable: name cannot be empty"),
+        ("A", "invalid environment variable: missing '=': \"A\""),
+        ("", "invalid environment variable: missing '=': \"\""),
+        ("=x", 'invalid environment variable: name cannot be empty: "=x"'),
     ],
 )
 def test_what_is_no_variable_is_refused(kernel, root, entry, text):

@@ -320,9 +320,9 @@ def test_an_error_of_init_is_raised(main, talk):
             "fchdir", "chdir to cwd", errno.EACCES,
             'chdir to cwd ("/srv") set in config.json failed: permission denied',
         ),
-        ("pivot_root", None, errno.EINVAL, "pivot_root: pivot_root: invalid argument"),
-        ("capset", None, errno.EPERM, "unable to apply caps: capset: operation not permitted"),
-        ("read", "wait for main", 0, "wait for main: read: unexpected result"),
+        ("pivot_root", None, errno.EINVAL, "pivot_root: invalid argument"),
+        ("capset", None, errno.EPERM, "unable to apply caps: operation not permitted"),
+        ("read", "wait for main", 0, "wait for main: unexpected result"),
     ],
 )  # fmt: skip
 def test_a_call_of_the_last_mile_that_failed(main, talk, call, does, code, text):

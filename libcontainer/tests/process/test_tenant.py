@@ -213,7 +213,7 @@ def test_a_second_wish_to_be_moved(tenant, kernel):
 @pytest.mark.parametrize(
     ("entry", "code", "error", "text"),
     [
-        (Entry("setns", (), "join"), 1, StepFailed, "join: setns: operation not permitted"),
+        (Entry("setns", (), "join"), 1, StepFailed, "join: operation not permitted"),
         (Entry("execve", (), "exec"), 8, InitFailed, "exec /bin/true: exec format error"),
         (Entry("faccessat2", (), "look"), 13, InitFailed, 'exec: "true": permission denied'),
     ],

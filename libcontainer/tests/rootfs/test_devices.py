@@ -164,7 +164,7 @@ def test_a_refused_node_leaves_nothing_open(kernel, rootfs, no_leak, refused):
     """
     kernel.fail[refused] = errno.ENOSPC
 
-    with pytest.raises(StepFailed, match=f"^fill /dev with null: {refused}: no space") as e:
+    with pytest.raises(StepFailed, match="^fill /dev with null: no space left on device$") as e:
         apply_all([Devices("/dev", (NULL.replace(uid=1),))], rootfs, kernel)
 
     assert e.value.errno == errno.ENOSPC

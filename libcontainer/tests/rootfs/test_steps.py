@@ -112,7 +112,7 @@ def test_no_parent_can_be_made_private(kernel, rootfs, code):
     """
     kernel.fail["mount"] = code
 
-    with pytest.raises(StepFailed, match="mount the root /a: mount:") as e:
+    with pytest.raises(StepFailed, match="^mount the root /a: ") as e:
         do([RootMount(path="/a", private=True)], rootfs, kernel)
 
     assert e.value.errno == code
@@ -409,7 +409,9 @@ def test_a_refused_bind_leaves_nothing(kernel, rootfs, no_leak, refused):
     kernel.fail[refused] = errno.EACCES
     step = BindMount(source="/etc", destination="/a", change=True, propagation=("slave",))
 
-    with pytest.raises(StepFailed, match=f"bind /etc onto /a: {refused}") as e:
+    with pytest.raises(
+        StepFailed, match=f"^bind /etc onto /a: ({refused}: )?permission denied"
+    ) as e:
         do([step], rootfs, kernel)
 
     assert e.value.errno == errno.EACCES
@@ -514,7 +516,7 @@ def test_any_other_refusal_is_fatal(kernel, rootfs, step, code):
     """
     kernel.fail["openat2"] = code
 
-    with pytest.raises(StepFailed, match="/x.*: openat2") as e:
+    with pytest.raises(StepFailed, match="^[a-z].* /x[^:]*: [a-z -]*$") as e:
         do([step], rootfs, kernel)
 
     assert e.value.errno == code
@@ -528,7 +530,7 @@ def test_a_refused_read_only_path_leaves_nothing(kernel, rootfs, no_leak, refuse
     os.mkdir(f"{rootfs.path}/x")
     kernel.fail[refused] = errno.EPERM
 
-    with pytest.raises(StepFailed, match=f"make /x read-only: {refused}"):
+    with pytest.raises(StepFailed, match=f"^make /x read-only: ({refused}: )?[a-z ]+$"):
         do([ReadOnlyPath("/x")], rootfs, kernel)
 
     assert kernel.names[-1] == refused

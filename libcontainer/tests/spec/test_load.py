@@ -67,6 +67,24 @@ def test_the_process_of_exec_is_read_alone():
         load_process("{}")
 
 
+@pytest.mark.parametrize(
+    ("user", "missing"), [({}, ("uid", "gid")), ({"uid": 1000}, ("gid",)), ({"gid": 0}, ("uid",))]
+)
+def test_an_id_that_is_left_out_is_not_roots(user, missing):
+    """
+    Other runtimes take it for 0 (CVE-2026-30892); the fault says what to do.
+    """
+    faults = [
+        f"$.user.{key}: missing, and not taken for 0, which is root's: give both uid and gid"
+        for key in missing
+    ]
+
+    with pytest.raises(SpecError) as e:
+        load_process(json.dumps({"cwd": "/", "args": ["id"], "user": user}))
+
+    assert list(e.value.faults) == faults
+
+
 def test_bytes_are_text_in_utf_8():
     """
     A file's content need not be decoded first.

@@ -106,8 +106,12 @@ PROCESS = rows(
     ("relative cwd", {"cwd": "tmp"}, "Cwd must be an absolute path"),
     ("no args", {"args": []}, "args must not be empty"),
     ("env", {"env": ["A=", "B=c=d", "A=2"]}),
-    ("env without value", {"env": ["A"]}, "invalid environment variable: missing '='"),
-    ("env without name", {"env": ["=x"]}, "invalid environment variable: name cannot be empty"),
+    ("env without value", {"env": ["A"]}, "invalid environment variable: missing '=': \"A\""),
+    (
+        "env without name",
+        {"env": ["=x"]},
+        'invalid environment variable: name cannot be empty: "=x"',
+    ),
     ("rlimit", {"rlimits": [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": MASK}]}),
     (
         "unknown rlimit",
@@ -130,12 +134,20 @@ PROCESS = rows(
         {"oomScoreAdj": 1001},
         "$.process.oomScoreAdj: must be between -1000 and 1000, got 1001",
     ),
+    ("terminal", {"terminal": True, "consoleSize": {"height": 0, "width": 65535}}),
+    (
+        "size of a terminal",
+        {"terminal": True, "consoleSize": {"height": 65536, "width": 10**9}},
+        "$.process.consoleSize.height: must not be above 65535, got 65536",
+        "$.process.consoleSize.width: must not be above 65535, got 1000000000",
+    ),
+    ("size of no terminal", {"consoleSize": {"height": 65536, "width": 2**63}}),
     ("affinity", {"execCPUAffinity": {"initial": "0-3, 7", "final": "0"}}),
     (
         "odd affinity",
         {"execCPUAffinity": {"initial": "0-9999999999", "final": "3-1"}},
-        '$.process.execCPUAffinity.initial: not a list of CPUs, got "0-9999999999"',
-        '$.process.execCPUAffinity.final: not a list of CPUs, got "3-1"',
+        '$.process.execCPUAffinity.initial: not a list of CPUs below 65536, got "0-9999999999"',
+        '$.process.execCPUAffinity.final: not a list of CPUs below 65536, got "3-1"',
     ),
 )
 
@@ -441,7 +453,7 @@ SYSCTL = rows(
     (
         "sysctl of the host's users",
         {"sysctl": {"user.max_pid_namespaces": "1"}},
-        "setting ucounts without a user namespace not allowed",
+        'setting ucounts without a user namespace not allowed: sysctl "user.max_pid_namespaces"',
     ),
 )
 SYSCTL += rows(
@@ -653,12 +665,12 @@ RARE = rows(
     (
         "memory policy nodes",
         {"memoryPolicy": {"mode": "MPOL_BIND", "nodes": "x"}},
-        '$.linux.memoryPolicy.nodes: not a list, got "x"',
+        '$.linux.memoryPolicy.nodes: not a list of nodes below 65536, got "x"',
     ),
     (
         "memory policy nodes that no kernel has",
         {"memoryPolicy": {"mode": "MPOL_LOCAL", "nodes": "0-9999999999"}},
-        '$.linux.memoryPolicy.nodes: not a list, got "0-9999999999"',
+        '$.linux.memoryPolicy.nodes: not a list of nodes below 65536, got "0-9999999999"',
     ),
     (
         "memory policy with nodes",

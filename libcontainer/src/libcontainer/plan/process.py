@@ -101,7 +101,9 @@ def adjustments(process: Process, linux: Linux, *, affinity: str | None) -> tupl
         from ..scheduling import scheduling  # rare
 
         cpu = linux.resources.cpu if linux.resources is not None else None
-        found += scheduling(process, cpuset=cpu is not None and bool(cpu.cpus))
+        cpuset = cpu is not None and bool(cpu.cpus)
+        real_time = cpu is not None and bool(cpu.realtime_runtime)
+        found += scheduling(process, cpuset=cpuset, real_time=real_time)
     return tuple(found)
 
 

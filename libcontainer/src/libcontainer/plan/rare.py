@@ -24,14 +24,17 @@ def inherited(linux: Linux) -> list[Entry]:
     """
     entries = []
     if linux.memory_policy is not None:
-        policy = policy_call(linux.memory_policy)
-        entries.append(Entry("set_mempolicy", policy, "set the memory policy"))
+        policy = linux.memory_policy
+        nodes = policy.nodes.strip()
+        does = f"set the memory policy to {policy.mode}" + (f" of nodes {nodes}" if nodes else "")
+        entries.append(Entry("set_mempolicy", policy_call(policy), does))
     if (personality := linux.personality) is not None:
         if personality.flags:
             _log.warning("linux.personality.flags are not defined, ignored")
         # 0 too: it takes away what the caller has changed of its own (setarch).
         domain = DOMAINS[personality.domain]
-        entries.append(Entry("personality", (domain,), "set the personality"))
+        does = f"set the personality to {personality.domain}"
+        entries.append(Entry("personality", (domain,), does))
     return entries
 
 

@@ -11,6 +11,7 @@ import errno
 import posix
 import stat
 
+from ..codec import dumps
 from ..errors import InitFailed
 from ..kernel import constants as c
 from ..rootfs import resolve
@@ -36,7 +37,8 @@ def environment(command: Command, kernel: Kernel, root: int) -> tuple[str, ...]:
         name, equals, value = entry.partition("=")
         if not equals or not name:
             what = "missing '='" if not equals else "name cannot be empty"
-            raise InitFailed("environment", None, f"invalid environment variable: {what}")
+            text = f"invalid environment variable: {what}: {dumps(entry)}"
+            raise InitFailed("environment", None, text)
         last[name] = value
     if not last.get("HOME"):
         last["HOME"] = _home(command.uid, kernel, root)

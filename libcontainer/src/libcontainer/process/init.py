@@ -14,7 +14,7 @@ from ..console import ConsoleSocket, make_console, own_stdio
 from ..errors import StepFailed
 from ..hooks import run_hooks
 from ..kernel import constants as c
-from ..namespaces import KINDS, enter_new_time, open_offsets
+from ..namespaces import enter, enter_new_time, open_offsets
 from ..plan.lastmile import (
     Entry,
     enter_root,
@@ -107,7 +107,7 @@ def _run(plan: Plan, kernel: LinuxKernel, channel: Channel, own: Belongings) -> 
     kernel.setsid()
     callers_umask = posix.umask(0)
     for join in plan.namespaces.join if not plan.namespaces.needs_intermediate() else ():
-        kernel.setns(own.namespaces[join.kind], KINDS[join.kind][0], join.path)
+        enter(kernel, join, own.namespaces[join.kind])
         if join.kind == "mount":
             posix.chdir(plan.rootfs)  # setns moved us to the root of that namespace
     # After the cgroup has been joined, so that its root is the container's.

@@ -27,4 +27,4 @@ def call_failed(entry: Entry, code: int, command: Command, path: str = "") -> Co
         return InitFailed("command", code, f"exec {path}: {why}")
     if entry.does == CHDIR:
         return cwd_failed(command.cwd, code)
-    return StepFailed(entry.does, code, f"{entry.call}: {why}")
+    return StepFailed(entry.does, code, why)

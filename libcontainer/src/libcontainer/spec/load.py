@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     _R = TypeVar("_R", bound=Record)
 
+_IDS = ("user.uid: missing", "user.gid: missing")
+# Others take what is left out for 0, and so for root (CVE-2026-30892).
+_WHY = ", and not taken for 0, which is root's: give both uid and gid"
+
 
 def load_spec(text: str | bytes) -> Spec:
     """Return what a config.json says.  Raises SpecError with all faults of shape."""
@@ -42,4 +46,5 @@ def _all_faults(cls: type[Record], value: object) -> tuple[str, ...]:
     from .._record import faults  # the slow walks are only for bad documents
     from .partly import rule_faults
 
-    return (*faults(cls, value), *rule_faults(cls, value))
+    found = [fault + _WHY if fault.endswith(_IDS) else fault for fault in faults(cls, value)]
+    return (*found, *rule_faults(cls, value))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .._record import Record, i32, key, u16, u32, u64
+from .._record import Record, i32, key, u32, u64
 
 
 class Box(Record):
     """The size of a terminal in characters.  `process.consoleSize`."""
 
-    height: u16  # the width that the kernel's struct winsize has
-    width: u16
+    height: u64  # no more than 65535 for a terminal: the fields of the kernel's struct winsize
+    width: u64
 
 
 class User(Record):

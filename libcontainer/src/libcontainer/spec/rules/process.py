@@ -33,6 +33,7 @@ RLIMITS = {
     "RLIMIT_RTTIME": 15,
 }
 _OOM_SCORES = range(-1000, 1001)
+_LARGEST_SIDE = 65535  # characters of a terminal: struct winsize, asm-generic/termios.h
 _NO_ID = 2**32 - 1  # (uid_t)-1: setresuid(2) would leave the id as it is, that of root
 
 
@@ -42,6 +43,7 @@ def faults(process: Process, linux: Linux, path: str) -> Iterator[str]:
         _cwd(process),
         _args(process),
         _env(process),
+        _console_size(process, f"{path}.consoleSize"),
         _ids(process, f"{path}.user"),
         _user(process, linux),
         _rlimits(process, f"{path}.rlimits"),
@@ -66,9 +68,21 @@ def _args(process: Process) -> Iterator[str]:
 def _env(process: Process) -> Iterator[str]:
     for text in process.env:
         if "=" not in text:
-            yield "invalid environment variable: missing '='"
+            yield f"invalid environment variable: missing '=': {quote(text)}"
         elif text[0] == "=":
-            yield "invalid environment variable: name cannot be empty"
+            yield f"invalid environment variable: name cannot be empty: {quote(text)}"
+
+
+def _console_size(process: Process, path: str) -> Iterator[str]:
+    # Without a terminal the specification has it ignored.
+    if not process.terminal or process.console_size is None:
+        return
+    for key, number in (
+        ("height", process.console_size.height),
+        ("width", process.console_size.width),
+    ):
+        if number > _LARGEST_SIDE:
+            yield f"{path}.{key}: must not be above {_LARGEST_SIDE}, got {number}"
 
 
 def _ids(process: Process, path: str) -> Iterator[str]:
@@ -128,4 +142,4 @@ def _affinity(process: Process, path: str) -> Iterator[str]:
         return
     for key, cpus in (("initial", affinity.initial), ("final", affinity.final)):
         if cpus and not is_list_format(cpus):
-            yield f"{path}.{key}: not a list of CPUs, got {quote(cpus)}"
+            yield f"{path}.{key}: not a list of CPUs below 65536, got {quote(cpus)}"

@@ -133,7 +133,7 @@ def _memory_policy(linux: Linux, path: str) -> Iterator[str]:
         yield f"{path}.flags: MPOL_F_NUMA_BALANCING is only for MPOL_BIND"
     count = count_listed(policy.nodes) if policy.nodes.strip() else 0
     if count is None:
-        yield f"{path}.nodes: not a list, got {quote(policy.nodes)}"
+        yield f"{path}.nodes: not a list of nodes below 65536, got {quote(policy.nodes)}"
     elif count and policy.mode in _WITHOUT_NODES:
         yield f"memory policy mode requires 0 nodes but got {count}"
     elif not count and policy.mode in _WITH_NODES:

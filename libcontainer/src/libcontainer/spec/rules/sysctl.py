@@ -77,4 +77,4 @@ def refusal(kind: str, key: str) -> str:
         return f"sysctl {quote(key)} is not allowed in the hosts ipc namespace"
     if kind == "network":
         return f"sysctl {quote(key)} not allowed in host network namespace"
-    return "setting ucounts without a user namespace not allowed"
+    return f"setting ucounts without a user namespace not allowed: sysctl {quote(key)}"
