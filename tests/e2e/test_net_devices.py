@@ -146,3 +146,77 @@ def lasting(shown):
     [found] = json.loads(shown)
     addresses = [a for a in found["addr_info"] if a["scope"] == "global"]
     return "UP" in found["flags"], [(a["local"], a["prefixlen"], a.get("label")) for a in addresses]
+
+
+def bad_command(config):
+    config["process"]["args"] = ["nosuch"]
+
+
+def failing_hook(config):
+    config["hooks"] = {"createRuntime": [{"path": "/bin/false"}]}
+
+
+def refused_scheduler(config):
+    config["process"]["scheduler"] = {"policy": "SCHED_DEADLINE", "runtime": 1, "deadline": 1}
+
+
+@pytest.mark.parametrize("spoil", [bad_command, failing_hook, refused_scheduler])
+def test_a_failed_create_moves_it_back(workshop, device, spoil):
+    """
+    A virtual device would end with the namespace that it was moved into.
+    """
+    before = lasting(ip("-j", "addr", "show", device))
+    config = workshop.config("true")
+    config["linux"]["netDevices"] = {device: {"name": "eth0"}}
+    spoil(config)
+
+    result = workshop.try_create(config).created
+
+    assert (result.status, result.stderr.count("\n")) == (1, 1)
+    assert lasting(ip("-j", "addr", "show", device)) == before
+
+
+def test_a_late_failure_moves_it_back(workshop, device):
+    """
+    The pid file is the last thing that can be refused.
+    """
+    config = workshop.config("true")
+    config["linux"]["netDevices"] = {device: {"name": "eth0"}}
+
+    options = ("-b", workshop.bundle(config).path, "--pid-file", "/nowhere/pid")
+
+    result = workshop.pyoci("create", *options, workshop.id())
+
+    assert result.status == 1
+    assert device in {d["ifname"] for d in json.loads(ip("-j", "link"))}
+
+
+def test_nothing_holds_the_namespace(workshop, device):
+    """
+    It ends with the container, also while the runtime waits for that in the foreground.
+    """
+    config = workshop.config("sleep", "5")
+    config["linux"]["netDevices"] = {device: {"name": "eth0"}}
+    bundle = workshop.bundle(config)
+
+    with workshop.spawn("run", "-b", bundle.path, workshop.id()) as running:
+        workshop.until(lambda: f" {device}@" not in ip("link"), "the move")
+        workshop.until(lambda: "sleep" in command_lines(running.pid), "the program")
+        network = os.readlink("/proc/self/ns/net")
+        held = [os.readlink(f"/proc/{running.pid}/fd/{fd}") for fd in descriptors(running.pid)]
+        assert [path for path in held if path.startswith("net:") and path != network] == []
+        assert running.wait(timeout=30) == 0
+
+
+def descriptors(pid):
+    return os.listdir(f"/proc/{pid}/fd")
+
+
+def command_lines(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        children = file.read().split()
+    found = []
+    for child in children:
+        with open(f"/proc/{child}/cmdline") as file:
+            found.append(file.read())
+    return " ".join(found)

@@ -41,15 +41,6 @@ _UNIVERSE = 0  # RT_SCOPE_UNIVERSE
 _LONGEST = 15  # bytes of a name or label
 
 
-def move_devices(devices: Mapping[str, str], pid: int, kernel: Kernel) -> None:
-    """Move each device into the network namespace of `pid`, for good.  Raises InitFailed."""
-    found = Devices(devices, pid)
-    try:
-        found.move(kernel)
-    finally:
-        found.close()
-
-
 class Moved(Record):
     """A device that is in the container now."""
 

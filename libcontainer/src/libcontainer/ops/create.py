@@ -282,8 +282,10 @@ class _Making:
 
     def close(self) -> None:
         """Close all that is ours, whatever has become of the container."""
-        if self.main is not None and self.options.on_children is not None:
-            self.options.on_children(self.main.children)
+        if self.main is not None:
+            self.main.close()
+            if self.options.on_children is not None:
+                self.options.on_children(self.main.children)
         if self.own is not None:
             self._close_gate()
             for fd in self.own.hook_output:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from libcgroups.protocol import CgroupManager
 
     from ..kernel.linux import LinuxKernel
+    from ..network import Devices
     from ..plan.plan import Plan
 
 
@@ -59,6 +60,7 @@ class Main:
         self.pid = 0
         self.started = 0
         self.cwd_late: str | None = None
+        self.devices: Devices | None = None  # of the network, that have been moved in
         self.cgroup_made = False  # else it may be somebody's, and is not to be cleared
 
     def create(self) -> int:
@@ -217,10 +219,11 @@ class Main:
                 early.discard(kind)
                 self._apply_early()
                 if self.plan.net_devices:
-                    from ..network import move_devices  # rare
+                    from ..network import Devices  # rare
 
                     # Now that init has its network namespace, and before the hooks look at it.
-                    move_devices(self.plan.net_devices, self.pid, self.kernel)
+                    self.devices = Devices(self.plan.net_devices, self.pid)
+                    self.devices.move(self.kernel)
                 self._run_hooks()
                 talk.tell_init(ch.DONE)
             elif kind == ch.CWD_LATE:
@@ -337,6 +340,8 @@ class Main:
 
     def kill(self) -> None:
         """End all that we have made and see it gone, once: nothing may keep the caller's stdio."""
+        if self.devices is not None:
+            self.devices.move_back(self.kernel)  # virtual ones would end with their namespace
         self.pid = 0
         for pid in tuple(self._there):
             try:
@@ -344,6 +349,11 @@ class Main:
             except ProcessLookupError:
                 pass
             self._reap(pid)
+
+    def close(self) -> None:
+        """Let go what was held so that `kill` could undo it."""
+        if self.devices is not None:
+            self.devices.close()
 
     def _reap(self, pid: int) -> None:
         """See a process gone, unless it is a sibling: then it is its parent's to see."""
