@@ -21,14 +21,13 @@ def apply(kernel):
     return lambda *steps: apply_all(steps, Rootfs(kernel, "/nowhere"), kernel)
 
 
-@pytest.mark.parametrize("user_namespace", [False, True])
-def test_a_session_keyring_can_be_found_by_name(kernel, apply, user_namespace):
+def test_a_session_keyring_can_be_found_by_name(kernel, apply):
     """
     The keyring is joined, then gets its owner's search permission, which a later exec needs.
     """
     kernel.returns["join_session_keyring"] = lambda name: 77
 
-    apply(SessionKeyring(name="_ses.box", user_namespace=user_namespace))
+    apply(SessionKeyring(name="_ses.box"))
 
     assert kernel.calls == [
         ("join_session_keyring", ("_ses.box",)),

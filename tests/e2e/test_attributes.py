@@ -1,6 +1,7 @@
 """Attributes of the process, each read back from the kernel."""
 
 import ctypes
+import json
 import os
 import platform
 import signal
@@ -276,6 +277,27 @@ def test_a_refused_real_time_policy_is_explained(workshop):
 
     assert result.status == 1
     assert "(on cgroup v1 it needs resources.cpu.realtimeRuntime)" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "exec"])
+def test_a_refused_oom_score_is_named(workshop, delete_after, command):
+    """
+    Engines show it: a container is often to be killed later than its engine.
+    """
+    config = workshop.config("true")
+    config["process"]["oomScoreAdj"] = -1000
+    if command == "run":
+        result = workshop.run(config)
+    else:
+        container = running(workshop, delete_after)
+        path = workshop.folder / "process.json"
+        path.write_text(json.dumps(config["process"]))
+        result = workshop.pyoci("exec", "--process", path, container.id)
+    if result.status == 0:
+        pytest.skip("needs a root without CAP_SYS_RESOURCE")
+
+    text = f"{command} failed: set oom_score_adj to -1000: permission denied\n"
+    assert result.stderr == text
 
 
 def test_a_refused_memory_policy_is_named(workshop):

@@ -465,7 +465,7 @@ REFUSED = [
     ),
     (("true",), ("--cwd", "etc"), "Cwd must be an absolute path"),
     ((), (), "exec args cannot be empty"),
-    (("true",), ("-e", "X"), "invalid environment variable: missing '='"),
+    (("true",), ("-e", "X"), "invalid environment variable: missing '=': \"X\""),
     (("/tmp/text",), (), "exec /tmp/text: exec format error"),
     (("/tmp/script",), (), "exec /tmp/script: no such file or directory"),
     (

@@ -190,7 +190,7 @@ def proc_is_a_link(bundle):
 def namespace_path_missing(bundle):
     set_namespace_path(bundle.config, "network", "/proc/self/ns/nosuch")
     bundle.write()
-    return re.compile(r".*/proc/self/ns/nosuch.*")
+    return "join the network namespace /proc/self/ns/nosuch: no such file or directory"
 
 
 def namespace_of_another_kind(bundle):

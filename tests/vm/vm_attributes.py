@@ -143,7 +143,7 @@ def test_unknown_profile_fails_create(pyoci, bundle, profile):
     done = pyoci("run", "--bundle", str(folder), "unknown", check=False)
 
     assert done.returncode == 1
-    assert "apparmor failed to apply profile: write: no such file or directory" in done.stderr
+    assert "apparmor failed to apply profile: no such file or directory" in done.stderr
 
 
 def test_confined_runtime_stacks(pyoci, bundle, profile, tmp_path):

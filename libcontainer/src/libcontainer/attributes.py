@@ -23,7 +23,6 @@ class SessionKeyring(Step):
     """Give the container a session keyring of its own, out of reach of the caller's keys."""
 
     name: str
-    user_namespace: bool = False
     label: str | None = None  # SELinux label of the keyring
 
     def describe(self) -> str:

@@ -81,6 +81,11 @@ def sets(
     return found, tuple(refused)
 
 
+def unavailable(names: tuple[str, ...]) -> str:
+    """Say which capabilities cannot be had, as runc does."""
+    return f"ignoring unknown or unavailable capabilities: [{' '.join(names)}]"
+
+
 _NUMBERS = {"CAP_" + name: number for number, name in enumerate(NAMES)}
 
 

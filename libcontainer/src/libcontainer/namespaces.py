@@ -85,7 +85,7 @@ def open_namespace(join: Join) -> int:
     try:
         return posix.open(join.path, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError as e:
-        raise _not_joined(join, e) from e
+        raise not_joined(join, e.errno) from e
 
 
 def enter(kernel: Kernel, join: Join, fd: int) -> None:
@@ -93,12 +93,13 @@ def enter(kernel: Kernel, join: Join, fd: int) -> None:
     try:
         kernel.setns(fd, KINDS[join.kind][0], join.path)
     except OSError as e:
-        raise _not_joined(join, e) from e
+        raise not_joined(join, e.errno) from e
 
 
-def _not_joined(join: Join, e: OSError) -> InitFailed:
-    why = posix.strerror(e.errno or 0).lower()
-    return InitFailed("namespaces", e.errno, f"join the {join.kind} namespace {join.path}: {why}")
+def not_joined(join: Join, code: int | None) -> InitFailed:
+    """Return the error for a namespace that was refused with that errno."""
+    why = posix.strerror(code or 0).lower()
+    return InitFailed("namespaces", code, f"join the {join.kind} namespace {join.path}: {why}")
 
 
 def open_offsets() -> int:

@@ -363,8 +363,9 @@ def test_a_refused_oom_score(main, kernel, code):
     made = main()
     kernel.fail["write_file"] = code
 
-    with pytest.raises(PermissionError):
+    with pytest.raises(InitFailed, match="^set oom_score_adj to -5: ") as e:
         made._set_oom_score()
+    assert e.value.errno == code
 
     made.plan = made.plan.replace(oom_score_optional=True)
     made._set_oom_score()

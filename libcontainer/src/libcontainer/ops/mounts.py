@@ -17,7 +17,7 @@ from ..spec.mounts import Mount
 from ..spec.rules import mounts as rules
 from ..state import SavedState, open_directory
 from ..status import RUNNING, status_of
-from ..step import apply_all, prepare_all
+from ..step import apply_all, prepare_all, reason
 from .kill import NOT_RUNNING
 
 TYPE_CHECKING = False
@@ -164,7 +164,7 @@ class _Inside:
                 self._judge(fd)
                 self.kernel.detach(fd)
         except OSError as e:
-            raise StepFailed(f"unmount {destination}", e.errno, e.strerror or str(e)) from e
+            raise StepFailed(f"unmount {destination}", e.errno, reason(e)) from e
 
     def _judge(self, fd: int) -> None:
         """Refuse what create has mounted to confine the container, wherever links have led."""

@@ -12,7 +12,7 @@ from libcgroups.files import read_text
 from .._record import Record, u32, u64
 from ..capabilities import bounding_set
 from ..idmap import Mapping, in_user_namespace
-from ..namespaces import KINDS
+from ..namespaces import KINDS, Join, not_joined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def probe(spec: Spec, *, cgroups: dict[str, str], unified: bool, pivot: bool = T
     """Look at the host as far as `spec` needs it.
 
     `cgroups` are the directories of the container's cgroup, as its manager has resolved them.
-    Raises OSError for a namespace path that cannot be looked at.
+    Raises InitFailed for a namespace path that cannot be looked at.
     """
     nested = in_user_namespace(read_text("/proc/self/uid_map"))
     bounding = bounding_set()
@@ -60,7 +60,10 @@ def probe(spec: Spec, *, cgroups: dict[str, str], unified: bool, pivot: bool = T
     mapping = None
     for ns in spec.linux.namespaces if spec.linux else ():
         if ns.path:
-            joined[ns.path] = _identity(ns.path)
+            try:
+                joined[ns.path] = _identity(ns.path)
+            except OSError as e:
+                raise not_joined(Join(ns.type, ns.path), e.errno) from e
             if ns.type in KINDS:
                 own[ns.type] = _identity("/proc/self/ns/" + KINDS[ns.type][1])
             if ns.type == "user" and joined[ns.path] != own["user"]:

@@ -10,6 +10,7 @@ from ..errors import InitFailed
 from ..idmap import IdRange, Mapping
 from ..kernel import constants as c
 from ..kernel.linux import LinuxKernel
+from ..step import reason
 
 
 def look_inside(path: str) -> tuple[Mapping, bool]:
@@ -46,7 +47,7 @@ def _tell(kernel: LinuxKernel, path: str, writer: int) -> None:
         kernel.prctl(c.PR_SET_DUMPABLE, 0)  # new credentials may have undone it
         said = [read_text(f"/proc/self/{name}") for name in ("uid_map", "gid_map", "setgroups")]
     except OSError as e:
-        said = ["", "", "", (e.strerror or "").lower()]
+        said = ["", "", "", reason(e)]
     posix.write(writer, "\0".join(said).encode())
 
 

@@ -8,7 +8,7 @@ from libcgroups.resources import LinuxResources
 from .. import _log
 from .._record import Record, i32
 from ..attributes import Domainname, Hostname, LoopbackUp, SessionKeyring, Sysctl
-from ..capabilities import sets
+from ..capabilities import sets, unavailable
 from ..errors import SpecError
 from ..idmap import IdRange, Mapping
 from ..kernel import constants as c
@@ -158,7 +158,7 @@ def _capabilities(process: Process, host: Host, inside: Mapping | None) -> Capab
     full = (1 << (host.last_capability + 1)) - 1
     found, refused = sets(process.capabilities, full if inside is not None else host.bounding)
     if refused:
-        _log.warning(f"ignoring unknown or unavailable capabilities: {list(refused)}")
+        _log.warning(unavailable(refused))
     return found
 
 
@@ -343,8 +343,7 @@ def _setup_steps(spec: Spec, namespaces: Namespaces, options: Options) -> tuple[
     if options.keyring:
         name = f"_ses.{options.id}"
         label = spec.process.selinux_label if spec.process is not None else None
-        user = namespaces.own("user")
-        steps.append(SessionKeyring(name=name, user_namespace=user, label=label or None))
+        steps.append(SessionKeyring(name=name, label=label or None))
     if namespaces.new("network"):
         steps.append(LoopbackUp())
     if spec.hostname:

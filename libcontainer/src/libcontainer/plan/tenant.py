@@ -26,7 +26,7 @@ from libseccomp.profile import LinuxSeccomp
 from .. import _log
 from .._record import Record, i32, u32, u64
 from ..adjustments import Adjustment, Affinity, list_mask
-from ..capabilities import sets
+from ..capabilities import sets, unavailable
 from ..kernel import constants as c
 from ..spec.linux import Linux
 from ..spec.process import LinuxCapabilities
@@ -145,7 +145,7 @@ def plan_tenant(
     available = (1 << (host.last_capability + 1)) - 1 if user else host.bounding
     capabilities, refused = sets(process.capabilities, available)
     if refused:
-        _log.warning(f"ignoring unknown or unavailable capabilities: {list(refused)}")
+        _log.warning(unavailable(refused))
     affinity = process.exec_cpu_affinity
     return TenantPlan(
         command=shared.command(process),
@@ -283,7 +283,7 @@ def _set_oom_score(plan: TenantPlan) -> list[Entry]:
         return []
     text = str(plan.oom_score_adj)
     path, may_fail = "text:/proc/self/oom_score_adj", plan.oom_score_optional
-    what = "write oom_score_adj"
+    what = f"set oom_score_adj to {text}"
     flags = posix.O_WRONLY | posix.O_CLOEXEC
     return [
         Entry("openat", (c.AT_FDCWD, path, flags, 0), what, ignore=may_fail),

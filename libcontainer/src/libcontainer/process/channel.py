@@ -19,6 +19,7 @@ import posix
 import struct
 
 from ..errors import ContainerError, HookFailed, InitFailed, StepFailed
+from ..step import reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def send_error(fd: int, error: BaseException) -> None:
     elif isinstance(error, InitFailed):
         kind, fields = "init", [error.stage, error.errno, error.text]
     elif isinstance(error, OSError):
-        text = (error.strerror or described(error)).lower()
+        text = (reason(error) if error.strerror else described(error)).lower()
         what = f" ({error.filename})" if error.filename is not None else ""
         kind, fields = "init", ["", error.errno, text + what]
     else:

@@ -14,7 +14,9 @@ from ..errors import ContainerError, InitFailed
 from ..hooks import run_hooks
 from ..idmap import write_maps
 from ..kernel import constants as c
+from ..namespaces import Join, open_namespace
 from ..signals import hold_stops, set_mask
+from ..step import reason
 from . import channel as ch
 from .clone import clone_init
 from .command import load_for
@@ -176,11 +178,11 @@ class Main:
             self._adopt(self.pid)
 
     def _open_namespaces(self) -> None:
-        joins = [(j.kind, j.path) for j in self.plan.namespaces.join]
+        joins = list(self.plan.namespaces.join)
         if self.plan.namespaces.pid:
-            joins.append(("pid", self.plan.namespaces.pid))
-        for kind, path in joins:
-            self.own.namespaces[kind] = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+            joins.append(Join("pid", self.plan.namespaces.pid))
+        for join in joins:
+            self.own.namespaces[join.kind] = open_namespace(join)
         if self.plan.namespaces.pid:
             from .procfs import make_procs  # rare
 
@@ -296,7 +298,8 @@ class Main:
             self.kernel.write_file(f"/proc/{self.pid}/oom_score_adj", str(score))
         except OSError as e:
             if e.errno not in (errno.EACCES, errno.EPERM) or not self.plan.oom_score_optional:
-                raise
+                text = f"set oom_score_adj to {score}: {reason(e)}"
+                raise InitFailed("attributes", e.errno, text) from e
 
     def _becomes(self, pid: int) -> None:
         """The stub has forked into a pid namespace; the child is the container's process."""
@@ -334,7 +337,7 @@ class Main:
     def _explained(self, error: BaseException) -> BaseException:
         if isinstance(error, OSError) and not isinstance(error, ContainerError):
             what = f" ({error.filename})" if error.filename is not None else ""
-            text = f"{(error.strerror or str(error)).lower()}{what}"
+            text = f"{reason(error).lower()}{what}"
             return InitFailed("", error.errno, text)
         return error
 

@@ -23,8 +23,9 @@ import errno
 import posix
 import struct
 
+from ..errors import InitFailed
 from ..kernel import constants as c
-from ..namespaces import KINDS
+from ..namespaces import Join, enter, not_joined
 from ..rootfs.steps import NewMount
 from .channel import PID, send_error
 from .init import run_init
@@ -32,7 +33,6 @@ from .init import run_init
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..kernel.linux import LinuxKernel
-    from ..namespaces import Join
     from ..plan.plan import Plan
     from .channel import Channel
     from .init import Belongings
@@ -73,20 +73,20 @@ def _join_all(plan: Plan, kernel: LinuxKernel, own: Belongings) -> None:
     _make_mounts(plan, kernel, own, but={j.kind for j in waiting})
     for join in namespaces.join:
         if join.kind == "user":
-            kernel.setns(own.namespaces["user"], c.CLONE_NEWUSER, join.path)
+            enter(kernel, join, own.namespaces["user"])
             if plan.become_uid is not None and plan.become_gid is not None:
                 # Before the clone: what it makes belongs to who makes it.
                 groups = None if plan.payload.groups is None else ()
                 kernel.become(plan.become_uid, plan.become_gid, groups)
             kernel.prctl(c.PR_SET_DUMPABLE, 0)  # new credentials may have undone it
     if left := _join(plan, kernel, own, waiting):
-        raise OSError(errno.EPERM, "setns: operation not permitted", left[0].path)
+        raise not_joined(left[0], errno.EPERM)
 
 
 def _enter_pid(plan: Plan, kernel: LinuxKernel, own: Belongings) -> None:
     """Let children live in the pid namespace; then leave for the new user namespace."""
     namespaces = plan.namespaces
-    kernel.setns(own.namespaces["pid"], c.CLONE_NEWPID, namespaces.pid or "")
+    enter(kernel, Join("pid", namespaces.pid or ""), own.namespaces["pid"])
     kernel.unshare(namespaces.clone)
 
 
@@ -95,8 +95,8 @@ def _join(plan: Plan, kernel: LinuxKernel, own: Belongings, joins: list[Join]) -
     refused = []
     for join in joins:
         try:
-            kernel.setns(own.namespaces[join.kind], KINDS[join.kind][0], join.path)
-        except OSError as e:
+            enter(kernel, join, own.namespaces[join.kind])
+        except InitFailed as e:
             if e.errno != errno.EPERM:
                 raise
             refused.append(join)

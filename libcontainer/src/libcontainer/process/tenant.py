@@ -29,7 +29,6 @@ from ..adjustments import adjust
 from ..errors import ContainerError, InitFailed, StepFailed, WrongStatus
 from ..kernel import constants as c
 from ..plan.tenant import Way, handle_names, tenant_mile
-from ..rootfs import resolve
 from ..signals import hold_stops, set_mask
 from . import channel as ch
 from . import command, lastmile
@@ -119,18 +118,9 @@ class Program:
         self.args = asked.args
         self.env = command.environment(asked, kernel, inside.root) if env is None else env
         command.check_size(self.args, self.env)
-        self.cwd_late: str | None = None
-        cwd = -1
-        try:
-            flags = c.O_PATH | posix.O_DIRECTORY
-            cwd = resolve.open_path(kernel, inside.root, asked.cwd, flags=flags)
-        except OSError as e:
-            if e.errno != errno.EACCES:
-                why = posix.strerror(e.errno or 0).lower()
-                text = f'chdir to cwd ("{asked.cwd}") set in config.json failed: {why}'
-                raise InitFailed("cwd", e.errno, text) from e
-            self.cwd_late = asked.cwd
-        if cwd >= 0:
+        cwd = command.open_cwd(asked.cwd, kernel, inside.root)
+        self.cwd_late = asked.cwd if cwd is None else None
+        if cwd is not None:
             posix.close(cwd)
         sought = asked if path is None else asked.replace(args=(path,))
         self.path = command.find(sought, self.env, kernel, inside.root)
