@@ -7,7 +7,7 @@ import posix
 from libcgroups.manager import open_manager
 
 from .. import _log, state
-from ..errors import InitFailed, SpecError
+from ..errors import SpecError
 from ..handover import PidfdSocket, check_preserved, write_pid_file
 from ..idmap import is_nested
 from ..kernel.linux import LinuxKernel
@@ -333,22 +333,13 @@ def _console(bundle: Bundle, options: CreateOptions) -> str | None:
         text = "cannot allocate tty if runc will detach without setting console socket"
         raise SpecError((text,))
     if terminal and options.console_socket is None and options.foreground:
-        _require_terminal()
+        from ..terminal import require_terminal  # not for engines
+
+        require_terminal()
     if not terminal and options.console_socket is not None:
         text = "cannot use console socket if runc will not detach or allocate tty"
         raise SpecError((text,))
     return options.console_socket
-
-
-def _require_terminal() -> None:
-    """Refuse to show a terminal where there is none: nobody could ever end what runs in it."""
-    if any([posix.isatty(fd) for fd in (0, 1, 2)]):
-        return
-    try:
-        posix.close(posix.open("/dev/tty", posix.O_RDWR | posix.O_NOCTTY | posix.O_CLOEXEC))
-    except OSError as e:
-        text = f"open /dev/tty: {(e.strerror or '').lower()}"
-        raise InitFailed("terminal", e.errno, text) from e
 
 
 def _cgroup(bundle: Bundle, id: str, options: CreateOptions) -> CgroupManager:
