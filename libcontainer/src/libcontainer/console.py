@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .plan.process import Terminal
     from .rootfs.root import Rootfs
 
-_DEVPTS_SUPER_MAGIC = 0x1CD1  # linux/magic.h
 _PTMX = posix.makedev(5, 2)
 _PTS_MAJOR = range(136, 144)
 
@@ -170,7 +169,7 @@ def _open_master(kernel: Kernel, start: int, path: str) -> int:
     flags = c.O_PATH | posix.O_DIRECTORY
     found = resolve.open_path(kernel, start, folder or ".", flags=flags, resolve=rule)
     with resolve.Handle(found) as devpts:
-        if kernel.file_system(devpts) != _DEVPTS_SUPER_MAGIC:
+        if kernel.file_system(devpts) != c.DEVPTS_SUPER_MAGIC:
             raise OSError(errno.ENODEV, "not the multiplexer of a devpts", "/dev/pts/ptmx")
         rule = c.RESOLVE_BENEATH | c.RESOLVE_NO_SYMLINKS | c.RESOLVE_NO_XDEV
         flags = posix.O_RDWR | posix.O_NOCTTY

@@ -1,6 +1,6 @@
 """Numbers of the kernel's interface, spelled as in its headers.
 
-One table, so that nothing else holds a bare number.  Sources: include/uapi/linux/ sched.h,
+One table for what several places use, or would be a riddle.  Sources: include/uapi/linux/ sched.h,
 mount.h, fcntl.h, openat2.h, prctl.h, capability.h, keyctl.h; asm-generic/ioctls.h.
 """
 
@@ -28,6 +28,24 @@ AT_RECURSIVE = 0x8000
 O_PATH = 0x200000
 F_DUPFD_CLOEXEC = 1030
 
+# close_range.h; the last is the largest number that a descriptor could have
+CLOSE_RANGE_CLOEXEC = 4
+LAST_FD = 0xFFFFFFFF
+
+# socket(2), unix(7): include/linux/socket.h, net.h
+AF_UNIX, AF_INET = 1, 2
+SOCK_DGRAM, SOCK_SEQPACKET = 2, 5
+SOCK_CLOEXEC = 0x80000
+SOL_SOCKET, SCM_RIGHTS = 1, 1
+MSG_CMSG_CLOEXEC = 0x40000000
+
+# ioprio.h
+IOPRIO_WHO_PROCESS = 1
+IOPRIO_CLASS_SHIFT = 13
+
+# nsfs.h
+NS_GET_USERNS = 0xB701
+
 # openat2.h
 RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
@@ -40,7 +58,6 @@ MS_RDONLY = 0x1
 MS_NOSUID = 0x2
 MS_NODEV = 0x4
 MS_SYNCHRONOUS = 0x10
-MS_REMOUNT = 0x20
 MS_MANDLOCK = 0x40
 MS_DIRSYNC = 0x80
 MS_BIND = 0x1000
@@ -93,7 +110,6 @@ PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 # capability.h
 LINUX_CAPABILITY_VERSION_3 = 0x20080522
-CAP_SYS_ADMIN = 21
 
 # keyctl.h
 KEYCTL_JOIN_SESSION_KEYRING = 1
@@ -117,5 +133,6 @@ IFF_UP = 1
 ST_NOSYMFOLLOW = 0x2000
 
 # magic.h: what statfs(2) calls a file system
+DEVPTS_SUPER_MAGIC = 0x1CD1
 PROC_SUPER_MAGIC = 0x9FA0
 TMPFS_MAGIC = 0x01021994

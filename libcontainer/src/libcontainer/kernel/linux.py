@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _libc: Any = ffi.dlopen(None)
 _long = ffi.typeof("long")
+# The head of a control message with one descriptor.  cmsg(3)
+_RIGHTS = struct.pack("Nii", 20, c.SOL_SOCKET, c.SCM_RIGHTS)
 
 
 def _path(text: str) -> Any:
@@ -103,7 +105,7 @@ class LinuxKernel:
 
     def close_at_exec(self, first: int) -> None:
         """Mark every descriptor from `first` on close-on-exec.  Linux 5.11."""
-        self._call("close_range", first, 0xFFFFFFFF, 4, what=first)  # CLOSE_RANGE_CLOEXEC
+        self._call("close_range", first, c.LAST_FD, c.CLOSE_RANGE_CLOEXEC, what=first)
 
     def setsid(self) -> None:
         """Begin a session without a controlling terminal."""
@@ -165,7 +167,8 @@ class LinuxKernel:
 
     def link_up(self, name: str) -> None:
         """Bring the network interface `name` of this network namespace up."""
-        fd = self._call("socket", 2, 2 | 0x80000, 0, what="AF_INET")  # SOCK_DGRAM|SOCK_CLOEXEC
+        kind = c.SOCK_DGRAM | c.SOCK_CLOEXEC
+        fd = self._call("socket", c.AF_INET, kind, 0, what="AF_INET")
         try:
             request = struct.pack("16sH22x", name.encode(), 0)
             flags = struct.unpack_from("16xH", fcntl.ioctl(fd, c.SIOCGIFFLAGS, request))[0]
@@ -307,7 +310,8 @@ class LinuxKernel:
 
     def ioprio_set(self, pid: int, level_class: int, level: int) -> None:
         """Set the I/O priority of one process."""
-        self._call("ioprio_set", 1, pid, level_class << 13 | level, what=pid)  # 1: not a group
+        value = level_class << c.IOPRIO_CLASS_SHIFT | level
+        self._call("ioprio_set", c.IOPRIO_WHO_PROCESS, pid, value, what=pid)
 
     def pidfd_getfd(self, pidfd: int, number: int) -> int:
         """Return a copy of another process's descriptor.  Linux 5.6.  Takes the right to trace."""
@@ -316,7 +320,7 @@ class LinuxKernel:
     def socketpair(self) -> tuple[int, int]:
         """Return two ends of a unix socket that keeps messages apart, close-on-exec."""
         ends = ffi.new("int[2]")
-        self._call("socketpair", 1, 5 | 0x80000, 0, ends)  # AF_UNIX, SOCK_SEQPACKET|SOCK_CLOEXEC
+        self._call("socketpair", c.AF_UNIX, c.SOCK_SEQPACKET | c.SOCK_CLOEXEC, 0, ends)
         return ends[0], ends[1]
 
     def send(self, socket: int, content: bytes, fd: int | None = None) -> None:
@@ -324,14 +328,14 @@ class LinuxKernel:
 
         Not by `_socket`: importing that costs more than all that is sent.
         """
-        control = b"" if fd is None else struct.pack("Nii", 20, 1, 1) + struct.pack("i4x", fd)
+        control = b"" if fd is None else _RIGHTS + struct.pack("i4x", fd)
         message = _Message(content, control)
         self._call("sendmsg", socket, message.header, 0, what="descriptor")
 
     def receive(self, socket: int) -> tuple[bytes, int | None]:
         """Return a message and the descriptor that came with it, close-on-exec; b"" at the end."""
         message = _Message(bytes(4096), bytes(24))
-        flags = 0x40000000  # MSG_CMSG_CLOEXEC
+        flags = c.MSG_CMSG_CLOEXEC
         length = self._call("recvmsg", socket, message.header, flags, what="descriptor")
         content, control = message.received(length)
         return content, struct.unpack_from("i", control, 16)[0] if control else None

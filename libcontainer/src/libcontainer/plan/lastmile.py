@@ -237,8 +237,12 @@ def reduce(
         *([Entry("faccessat2", look, "look at the command")] if program else []),
         # Closed, not just close-on-exec: an open directory would still be a way out while the
         # payload's path is resolved (CVE-2024-21626).  Before the filter, which may deny it.
-        Entry("close_range", (first_own + 2, 0xFFFFFFFF, 0), "close what is not for the payload"),
-        Entry("close_range", (first_own, first_own + 1, 4), "close the rest at the exec"),
+        Entry("close_range", (first_own + 2, c.LAST_FD, 0), "close what is not for the payload"),
+        Entry(
+            "close_range",
+            (first_own, first_own + 1, c.CLOSE_RANGE_CLOEXEC),
+            "close the rest at the exec",
+        ),
     ]
     if payload.no_new_privileges:
         entries.append(Entry("prctl", (c.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs"))

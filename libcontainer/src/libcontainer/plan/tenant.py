@@ -38,7 +38,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..spec.process import Process
 
-_ALL = 0xFFFFFFFF  # the last descriptor there can be; as an id: leave it as it is
+_SAME_ID = 0xFFFFFFFF  # chown(2): leave it as it is
 
 
 class Changes(Record):
@@ -206,12 +206,14 @@ def tenant_mile(
         *hide("pyoci:exec"),
         *_reset_signals(),
         # The caller's descriptors, which it did not ask us to pass on: nobody inside may see them.
-        Entry("close_range", (first_own + len(names), _ALL, 0), "close what the caller left open"),
+        Entry(
+            "close_range", (first_own + len(names), c.LAST_FD, 0), "close what the caller left open"
+        ),
         *_enter_cgroup(plan, way),
         *_join(plan),
         # All that is left is stdio, what was preserved, two pipes, and for a label the procfs
         # that the container has anyway.
-        Entry("close_range", (first_own + names.index("init"), _ALL, 0), "forget the host"),
+        Entry("close_range", (first_own + names.index("init"), c.LAST_FD, 0), "forget the host"),
         *_own(plan, channels),
         *shed(plan.payload, cwd=plan.command.cwd, cwd_late=cwd_late),
         *_fork(plan),
@@ -349,7 +351,7 @@ def _fork(plan: TenantPlan) -> list[Entry]:
 def _own(plan: TenantPlan, channels: tuple[int, ...]) -> list[Entry]:
     """Programs reopen /proc/self/fd/1.  Best effort: what is lost is just that."""
     uid = plan.payload.uid
-    return [Entry("fchown", (fd, uid, _ALL), "own stdio", ignore=True) for fd in channels]
+    return [Entry("fchown", (fd, uid, _SAME_ID), "own stdio", ignore=True) for fd in channels]
 
 
 def _settle(plan: TenantPlan) -> list[Entry]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from libcgroups.manager import load_manager
 
+from ..state import FILTERS
 from ..status import RUNNING, hook_document
 from .placement import parse_subs, placements
 from .tenant import Tenant
@@ -61,7 +62,7 @@ def _load_filter(tenant: Tenant, plan: TenantPlan, saved: SavedState, root: str)
     profile = plan.seccomp
     if profile is None:
         return
-    compiled = load(profile, f"{root}/.seccomp", refuse_unknown=plan.seccomp_strict)
+    compiled = load(profile, f"{root}/{FILTERS}", refuse_unknown=plan.seccomp_strict)
     tenant.filter, tenant.filter_flags = compiled.program, compiled.flags
     if not compiled.notifies:
         return

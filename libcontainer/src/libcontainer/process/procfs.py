@@ -112,7 +112,7 @@ def _become_stub(
 def _message(fd: int) -> Struct:
     """Return a struct msghdr of one byte and one descriptor.  unix(7)."""
     part = Struct(Address(b"R"), pack("Q", 1))
-    control = pack("NiiiI", 20, 1, 1, fd, 0)  # SOL_SOCKET, SCM_RIGHTS
+    control = pack("NiiiI", 20, c.SOL_SOCKET, c.SCM_RIGHTS, fd, 0)
     return Struct(
         pack("QQ", 0, 0), Address(part), pack("Q", 1), Address(control), pack("QQ", 24, 0)
     )

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _UNKNOWN = 255  # a failure without an errno
-_NS_GET_USERNS = 0xB701  # linux/nsfs.h
 _PLACE = "mount"
 
 
@@ -75,7 +74,7 @@ class Elsewhere(LinuxKernel):
 
     def owner(self) -> int | None:
         """Return the user namespace whose root may mount there; None if it is our own."""
-        users: int = fcntl.ioctl(self.namespace, _NS_GET_USERNS)
+        users: int = fcntl.ioctl(self.namespace, c.NS_GET_USERNS)
         if _same(users, "/proc/self/ns/user"):
             posix.close(users)
             return None
