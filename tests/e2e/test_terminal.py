@@ -173,8 +173,11 @@ def program(terminal):
 
 
 def holds_terminal(pid):
-    links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
-    return any([link.startswith("/dev/pts/") for link in links])
+    found = False
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            found = found or os.readlink(path).startswith("/dev/pts/")
+    return found
 
 
 # -- the caller's terminal
