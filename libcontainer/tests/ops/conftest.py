@@ -1,5 +1,6 @@
 """Containers that are only a state file and a process of ours: no cgroup, no namespace."""
 
+import contextlib
 import json
 import os
 import signal
@@ -48,13 +49,14 @@ class Box:
             ["/bin/sh", "-c", WAIT],
             preexec_fn=lambda: os.dup2(gate, 9),  # a shell names one digit only
             pass_fds=(9,),
+            start_new_session=True,  # so that the shell's own child can be ended with it
         )
         os.close(gate)
         return self
 
     def run(self):
         """Begin the process as start leaves it."""
-        self.process = subprocess.Popen(["/bin/sleep", "60"])
+        self.process = subprocess.Popen(["/bin/sleep", "60"], start_new_session=True)
         return self
 
     def hooks(self, **hooks):
@@ -68,7 +70,8 @@ class Box:
     def end(self):
         self.directory.close()
         if self.process is not None:
-            self.process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
 
