@@ -16,7 +16,6 @@ from ..plan.make import Options, make_plan
 from ..process.create import Main
 from ..process.init import Belongings
 from ..signals import hold_stops, hold_stops_while_failing, set_mask
-from ..status import CREATING, STOPPED, hook_document
 from .bundle import Bundle
 
 TYPE_CHECKING = False
@@ -219,6 +218,8 @@ class _Making:
             path = sockets.console
             own.console = ConsoleSocket(path) if path is not None else ConsolePair()
         if plan.meet or own.notifies:
+            from ..status import CREATING, hook_document  # only with hooks
+
             own.hook_state = hook_document(self.saved, CREATING)
         if self.bundle.wishes is not None and plan.meet:
             from ..hooks import Output
@@ -393,6 +394,7 @@ def _remove_directories(directories: tuple[str, ...]) -> None:
 
 def _run_poststop(saved: state.SavedState, hooks: Hooks) -> None:
     from ..hooks import run_poststop
+    from ..status import STOPPED, hook_document
 
     document = hook_document(saved, STOPPED)
     run_poststop(hooks.poststop, document, cwd=saved.bundle, annotations=saved.annotations)
