@@ -9,7 +9,6 @@ from __future__ import annotations
 import posix
 import sys
 import time
-from errno import ELOOP
 
 from liboci_cli.reader import printable
 
@@ -131,6 +130,8 @@ def _open(path: str) -> int:
     try:
         return posix.open(path, flags, 0o644)
     except OSError as e:
+        from errno import ELOOP  # 50 us, not for every start
+
         why = "it is a symbolic link" if e.errno == ELOOP else (e.strerror or "").lower()
         raise BadLog(f"open {path}: {why}") from e
 
