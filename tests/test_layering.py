@@ -28,7 +28,7 @@ ALLOWED = {
 ABOVE_TOPICS = (("container", "builder", "sibling"), ("ops",), ("process",), ("plan",))
 BELOW_TOPICS = (
     ("spec", "kernel", "codec"),
-    ("step", "errors", "_record", "_log", "bad_json"),
+    ("step", "errors", "_record", "_log", "_machine", "bad_json"),
 )
 TOPICS = len(BELOW_TOPICS)
 # The package's own table of names, and what is made for tests only.

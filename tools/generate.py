@@ -15,15 +15,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("libcgroups", "libseccomp", "libcontainer", "liboci_cli", "pyoci")
 # Where the original is, and its path in the distributions that have a copy.
-SHARED = ("_record.py", "_log.py")
 SHARED_FROM = "libcontainer"
-SHARED_TO = ("libcgroups", "libseccomp", "liboci_cli")
+SHARED_TO = {
+    "libcgroups": ("_record.py", "_log.py", "_machine.py"),
+    "libseccomp": ("_record.py", "_log.py", "_machine.py"),
+    "liboci_cli": ("_record.py", "_log.py"),
+}
 
 
 def copy_shared(root: Path) -> None:
     """Copy the modules and the license that each distribution carries."""
-    for name in SHARED_TO:
-        for module in SHARED:
+    for name, modules in SHARED_TO.items():
+        for module in modules:
             shutil.copyfile(
                 root / SHARED_FROM / "src" / SHARED_FROM / module,
                 root / name / "src" / name / module,

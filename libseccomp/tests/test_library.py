@@ -52,7 +52,7 @@ def test_a_32_bit_personality_hides_nothing():
     The folder is that of the interpreter's own machine, whatever uname says.
     """
     expected = platform.machine(), soname.find()
-    script = "from libseccomp import soname; print(soname.machine(), soname.find())"
+    script = "from libseccomp import _machine, soname; print(_machine.machine(), soname.find())"
 
     done = subprocess.run(
         [sys.executable, "-c", script],

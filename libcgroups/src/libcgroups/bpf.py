@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import posix
 from errno import EAGAIN, EINVAL, ENOSPC
-from struct import calcsize, pack, unpack_from
+from struct import pack, unpack_from
 
+from ._machine import machine
 from .devices import ANY
 
 TYPE_CHECKING = False
@@ -89,19 +90,6 @@ def _jump(test: tuple[int, int, int, int], over: int) -> bytes:
     return instruction(op, register, other, over, constant)
 
 
-def _machine() -> str:
-    """Return the machine that this interpreter was built for.
-
-    Under a 32-bit personality (setarch, linux32) uname(2) names another, also to 64-bit programs.
-    """
-    name = posix.uname().machine
-    if calcsize("P") != 8:
-        return name
-    if name[:1] == "i" and name[2:] == "86":
-        return "x86_64"
-    return "aarch64" if name[:3] == "arm" else name
-
-
 class Bpf:
     """bpf(2), as far as device programs need it.  Every call raises OSError."""
 
@@ -110,7 +98,7 @@ class Bpf:
 
         self._ffi: Any = ffi
         self._libc: Any = ffi.dlopen(None)
-        self._number = _NUMBERS[_machine()]
+        self._number = _NUMBERS[machine()]
 
     def load(self, program: bytes) -> int:
         """Load a device program and return its descriptor."""

@@ -53,40 +53,64 @@ def create_beside(
     asked = {"id": id} | _written_out(options)
     if executors:
         asked["executors"] = _pickled(executors)
-    folders = [folder for folder in sys.path if folder]
     reader, writer = os.pipe()
-    opened, aside = [writer], []
+    try:
+        try:
+            pid = _spawn(asked, writer, stdio, python, sealed=bool(executors))
+        finally:
+            os.close(writer)
+        said = _answer(id, asked["root"], pid, reader)
+    finally:
+        os.close(reader)
+    if not said:
+        raise InitFailed("", None, "the interpreter that creates the container has failed")
+    told = codec.loads(said)
+    failed = "error" in told
+    # What stood between the interpreter and init, and after a failure init too: ours to reap.
+    for child in told["children"] if failed else told["children"][:-1]:
+        _reap(child)
+    if failed:
+        raise _error(told["error"])
+    return int(told["children"][-1])
+
+
+def _spawn(
+    asked: Mapping[str, Any], writer: int, stdio: Sequence[int], python: str, *, sealed: bool
+) -> int:
+    """Start the interpreter, which answers to `writer`; return its pid.  Raises InitFailed."""
+    opened: list[int] = []
     question, answer = len(stdio), len(stdio) + 1
 
     def stand_aside(fd: int) -> int:
         """Copy a descriptor to where none of the child's numbers is."""
-        aside.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, answer + 1))
-        return aside[-1]
+        opened.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, answer + 1))
+        return opened[-1]
 
     try:
-        opened.append(_written(folders, codec.dumps(asked)))
+        opened.append(_written([folder for folder in sys.path if folder], codec.dumps(asked)))
         own = (*stdio, opened[-1], writer)
         actions = [(os.POSIX_SPAWN_DUP2, stand_aside(fd), number) for number, fd in enumerate(own)]
         argv = [python, "-IBXutf8", "-c", _PROGRAM, str(question), str(answer)]
         program, env = python, {}
-        if executors:
+        if sealed:
             opened.append(_sealed(python))
             program, env = f"/proc/self/fd/{stand_aside(opened[-1])}", _libraries()
-        # A spawn, not a fork: nothing of ours runs in the child.
         # Else it could not wait, or not be told to stop, where the program ignores or blocks that.
         heard = (signal.SIGCHLD, signal.SIGTERM)
-        pid = os.posix_spawn(
+        # A spawn, not a fork: nothing of ours runs in the child.
+        return os.posix_spawn(
             program, argv, env, file_actions=actions, setsigdef=heard, setsigmask=()
         )
-    except BaseException as e:
-        os.close(reader)
-        if not isinstance(e, OSError):
-            raise
+    except OSError as e:
         text = f"start the interpreter {python}: {(e.strerror or '').lower()}"
         raise InitFailed("", e.errno, text) from e
     finally:
-        for fd in (*opened, *aside):
+        for fd in opened:
             os.close(fd)
+
+
+def _answer(id: str, root: str, pid: int, reader: int) -> str:
+    """Return what the interpreter says, which then has ended."""
     said = bytearray()
     try:
         _hear(reader, said)
@@ -96,22 +120,11 @@ def create_beside(
         hold_stops_while_failing()
         os.kill(pid, signal.SIGTERM)
         _hear(reader, said)
-        _take_back(id, asked["root"], said.decode(), pid)
+        _take_back(id, root, said.decode(), pid)
         set_mask(before)
         raise
-    finally:
-        os.close(reader)
     _reap(pid)
-    if not said:
-        raise InitFailed("", None, "the interpreter that creates the container has failed")
-    told = codec.loads(said.decode())
-    failed = "error" in told
-    # What stood between the interpreter and init, and after a failure init too: ours to reap.
-    for child in told["children"] if failed else told["children"][:-1]:
-        _reap(child)
-    if failed:
-        raise _error(told["error"])
-    return int(told["children"][-1])
+    return said.decode()
 
 
 def _hear(reader: int, said: bytearray) -> None:

@@ -26,7 +26,7 @@ from struct import Struct
 
 from . import __version__, _log
 from .program import CompiledFilter
-from .soname import find, machine
+from .soname import find
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def _key(profile: LinuxSeccomp | bytes, strict: bool) -> str | None:
     where = _library()
     if where is None:
         return None
+    from ._machine import machine
+
     host = posix.uname()
     # repr is one to one for records, and written in C for what they are made of.
     parts = (_FORMAT, __version__, where, host.release, host.version, machine())

@@ -7,7 +7,6 @@ The cache of compiled profiles names the file in its keys, and a hit must not co
 from __future__ import annotations
 
 import posix
-from struct import calcsize
 
 SONAME = "libseccomp.so.2"
 
@@ -30,6 +29,8 @@ def find() -> str | None:
     LD_LIBRARY_PATH goes first, as it does for the loader.
     """
     asked = posix.environ.get(b"LD_LIBRARY_PATH", b"").decode("utf-8", "surrogateescape")
+    from ._machine import machine  # only for who looks
+
     name = machine()
     folders = [folder for folder in asked.split(":") if folder.startswith("/")]
     for folder in folders + [folder.format(machine=name) for folder in _FOLDERS]:
@@ -40,16 +41,3 @@ def find() -> str | None:
             continue
         return path
     return None
-
-
-def machine() -> str:
-    """Return the machine that this interpreter, and so the library, was built for.
-
-    Under a 32-bit personality (setarch, linux32) uname(2) names another, also to 64-bit programs.
-    """
-    name = posix.uname().machine
-    if calcsize("P") != 8:
-        return name
-    if name[:1] == "i" and name[2:] == "86":
-        return "x86_64"
-    return "aarch64" if name[:3] == "arm" else name

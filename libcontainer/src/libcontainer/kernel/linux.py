@@ -11,9 +11,10 @@ import fcntl
 import posix
 import struct
 
+from .._machine import machine
 from . import constants as c
 from ._abi import ffi
-from .numbers import machine, numbers
+from .numbers import numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,9 +5,6 @@ Sources: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/uni
 
 from __future__ import annotations
 
-import posix
-from struct import calcsize
-
 # name: (x86_64, aarch64)
 _TABLE = {
     "read": (0, 63),
@@ -68,20 +65,6 @@ _TABLE = {
     "mount_setattr": (442, 442),
 }
 _COLUMNS = {"x86_64": 0, "aarch64": 1}
-
-
-def machine() -> str:
-    """Return the machine that this interpreter was built for.
-
-    uname(2) alone does not tell: under a 32-bit personality (setarch, linux32) it names the machine
-    that 32-bit programs see, also to a 64-bit one.
-    """
-    name = posix.uname().machine
-    if calcsize("P") != 8:
-        return name
-    if name[:1] == "i" and name[2:] == "86":
-        return "x86_64"
-    return "aarch64" if name[:3] == "arm" else name
 
 
 def numbers(machine: str) -> dict[str, int]:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ..spec.process import Process
     from ..step import Step
     from .host import Host
-    from .lastmile import Entry
+    from .lastmile import Entry, Payload
 
 # A memory limit above this is set before the hooks, like other runtimes do; below it Python would
 # not live long enough to build the container.
@@ -98,14 +98,7 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         finish=(*_sysctls(linux), *finish_steps(spec, linux, late)),
         command=command(process, options.extra_env),
         executor=options.executor,
-        payload=payload(
-            process,
-            linux,
-            capabilities=capabilities,
-            last_capability=host.last_capability,
-            denies_setgroups=_denies_setgroups(host, mapping),
-            keep_groups=options.keep_groups,
-        ),
+        payload=_payload(process, linux, host, mapping, capabilities, options),
         labels=_labels(process, host, namespaces, options),
         inherited=inherited(linux),
         umask=umask(process),
@@ -127,6 +120,24 @@ def make_plan(spec: Spec, host: Host, options: Options) -> Plan:
         propagation=_final_propagation(linux),
         preserve_fds=options.preserve_fds,
         annotations=spec.annotations or {},
+    )
+
+
+def _payload(
+    process: Process,
+    linux: Linux,
+    host: Host,
+    mapping: Mapping | None,
+    capabilities: CapabilitySets,
+    options: Options,
+) -> Payload:
+    return payload(
+        process,
+        linux,
+        capabilities=capabilities,
+        last_capability=host.last_capability,
+        denies_setgroups=_denies_setgroups(host, mapping),
+        keep_groups=options.keep_groups,
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import posix
 from struct import pack
 
+from .._machine import machine
 from ..kernel.constants import CLONE_INTO_CGROUP, CLONE_PARENT
-from ..kernel.numbers import machine
 from .stub.image import Address, Buffer, Call, Pointers, Result, Struct, build_image
 from .stub.memfd import Spare, sealed
 

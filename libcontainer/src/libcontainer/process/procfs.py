@@ -12,9 +12,9 @@ import fcntl
 import posix
 from struct import pack
 
+from .._machine import machine
 from ..errors import InitFailed
 from ..kernel import constants as c
-from ..kernel.numbers import machine
 from ..rootfs.filesystem import NewMount
 from .stub.image import Address, Buffer, Call, Result, Struct, build_image
 from .stub.memfd import executable
