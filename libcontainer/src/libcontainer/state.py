@@ -4,7 +4,7 @@
     ROOT/ID/config.json     the document as it was when the container was created
     ROOT/ID/resources.json  the limits in force, once an update has changed them
     ROOT/ID/start.fifo      the start barrier
-    ROOT/ID/notify/         the socket by which it tells that it is ready, while `run` listens
+    ROOT/ID/notify/         the socket by which it tells that it is ready, while we listen
     ROOT/.seccomp/          compiled filters of all containers; no container has that id
 
 The directory is claimed first and the state committed last, so a runtime that is killed at any
